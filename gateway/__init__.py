@@ -1,0 +1,3 @@
+"""The service: predict, price, assign, reserve, forward, settle."""
+
+__version__ = "0.1.0"

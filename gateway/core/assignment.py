@@ -1,0 +1,36 @@
+"""The answer to a Problem, and the certificate that comes with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gateway.core.problem import Ints
+
+
+class Step(StrEnum):
+    """Which rung of the ladder answered."""
+
+    ARGMIN = "argmin"  # no row binds: each query's own best is optimal
+    TRANSPORT = "transport"  # only slots bind: solved exactly
+    CP_SAT = "cp_sat"  # token, gang, quality or budget rows bind
+    INCUMBENT = "incumbent"  # the solver was late or failed: the best feasible answer at hand
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """Who goes where. Always feasible in the capacity rows; whoever found no room is HELD."""
+
+    choice: Ints  # (Q,) endpoint index, or HELD
+    objective: int  # nano-dollars, holds included
+    bound: int  # nano-dollars: no assignment is cheaper
+    step: Step
+    gain: int  # nano-dollars saved against placing the queries one by one, each at its own best
+    shadow: Ints  # (E,) nano-dollars that one more slot would have saved; 0 where there was room
+
+    @property
+    def gap(self) -> float:
+        """Proven distance to the optimum, relative to the objective; 0 is optimal."""
+        return max(0.0, (self.objective - self.bound) / max(1, abs(self.objective)))

@@ -1,0 +1,123 @@
+"""The error tree. A class exists when somebody treats it differently; status, type and code follow the OpenAI shape.
+
+GatewayError
+├── ConfigurationError          a file that cannot be used; the command line prints it and ends with 1
+├── InvalidRequestError         400, the client's to mend
+│   ├── ContextLengthError      400, too long for every allowed model
+│   ├── NoCapableModelError     400, nobody can do what is asked
+│   ├── InvalidKeyError         401
+│   ├── PermissionDeniedError   403
+│   ├── UnknownModelError       404
+│   └── TooLargeError           413
+├── NoHeadroomError             429, come back soon
+├── RateLimitError              429, the key's own limit
+├── BudgetSpentError            429, do not come back
+├── DeadlineError               504, it passed while an upstream was running
+└── UpstreamError               502, the endpoint's fault
+    ├── UpstreamCredentialsError    502, ours are refused: for the operator to mend
+    ├── UpstreamRejectedError       the upstream's own 4xx, passed on as it came
+    └── NoHealthyEndpointError      503, everyone is down
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class GatewayError(Exception):
+    """Anything that this gateway says no with.
+
+    `param` names the field at fault; `retry_after` is in seconds, None when coming back does not help.
+    """
+
+    status: ClassVar[int] = 500
+    type: ClassVar[str] = "server_error"
+    code: ClassVar[str | None] = None
+    should_retry: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, param: str | None = None, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.retry_after = retry_after
+
+
+class ConfigurationError(GatewayError):
+    """A configuration, pool or artifact that cannot be used. The message names the place and the mend."""
+
+
+class InvalidRequestError(GatewayError):
+    status, type = 400, "invalid_request_error"
+
+
+class ContextLengthError(InvalidRequestError):
+    code = "context_length_exceeded"
+
+
+class NoCapableModelError(InvalidRequestError):
+    code = "no_capable_model"
+
+
+class InvalidKeyError(InvalidRequestError):
+    status, code = 401, "invalid_api_key"
+
+
+class PermissionDeniedError(InvalidRequestError):
+    status, type = 403, "permission_error"
+
+
+class UnknownModelError(InvalidRequestError):
+    status, code = 404, "model_not_found"
+
+
+class TooLargeError(InvalidRequestError):
+    status, code = 413, "request_too_large"
+
+
+class NoHeadroomError(GatewayError):
+    """Every endpoint that could answer stayed full until the query's deadline."""
+
+    status, type, code, should_retry = 429, "overloaded", "no_headroom", True
+
+
+class RateLimitError(GatewayError):
+    status, type, code, should_retry = 429, "rate_limit_error", "rate_limit_exceeded", True
+
+
+class BudgetSpentError(GatewayError):
+    status, type, code = 429, "insufficient_quota", "insufficient_quota"
+
+
+class DeadlineError(GatewayError):
+    """The query's time ran out while an upstream was at work."""
+
+    status, type = 504, "timeout_error"
+
+
+class UpstreamError(GatewayError):
+    """An endpoint failed: refused, reset, 5xx, nonsense or too slow. `endpoint` is its name."""
+
+    status, type, code = 502, "upstream_error", "upstream_failed"
+
+    def __init__(self, message: str, *, endpoint: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.endpoint = endpoint
+
+
+class UpstreamCredentialsError(UpstreamError):
+    """The endpoint refuses the operator's key."""
+
+    code = "upstream_credentials"
+
+
+class UpstreamRejectedError(UpstreamError):
+    """The endpoint's own 4xx: the client's error, passed on with the upstream's status and body."""
+
+    def __init__(self, body: bytes, *, upstream_status: int, endpoint: str = "") -> None:
+        super().__init__(f"{endpoint} answered {upstream_status}", endpoint=endpoint)
+        self.body = body
+        self.upstream_status = upstream_status
+
+
+class NoHealthyEndpointError(UpstreamError):
+    status, code, should_retry = 503, "no_healthy_endpoint", True

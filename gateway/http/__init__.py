@@ -1,0 +1,1 @@
+"""Inbound: what a client sees."""

@@ -1,0 +1,1 @@
+"""How much of each endpoint is taken, and by whom."""

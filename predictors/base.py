@@ -1,0 +1,60 @@
+"""What a predictor takes and gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+QUANTILES = 8  # levels (k + 1/2)/8: their plain mean is the mean of the distribution, and clipping each clips it
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """The scored text of one query: the conversation as one string, and the tools as JSON ("" for none)."""
+
+    text: str
+    tools: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Estimates for Q prompts by M models.
+
+    Args:
+        quality: (Q, M) float32, expected score, 0..1.
+        quality_sd: (Q, M) float32, standard deviation of that estimate (of the expected score, not of the outcome).
+        output_quantiles: (Q, M, QUANTILES) float32, output tokens, ascending; NaN where no history has tokens.
+        cost_usd: (Q, M) float64, learned from recorded costs; NaN where none were recorded.
+    """
+
+    quality: NDArray[np.float32]
+    quality_sd: NDArray[np.float32]
+    output_quantiles: NDArray[np.float32]
+    cost_usd: NDArray[np.float64]
+
+    @property
+    def output_tokens(self) -> NDArray[np.float32]:
+        """(Q, M) expected output tokens."""
+        return self.output_quantiles.mean(axis=2, dtype=np.float32)
+
+
+class Predictor(Protocol):
+    """Scores prompts. Safe to call from one thread at a time; deterministic; prompts are never kept."""
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The M columns of a Prediction, in order."""
+
+    @property
+    def characters_per_token(self) -> NDArray[np.float32]:
+        """(M,) fitted ratio, for counting input tokens of a model whose tokenizer is not known."""
+
+    def predict(self, prompts: Sequence[Prompt]) -> Prediction:
+        """Estimates for every prompt and model. Any text is legal: empty, long, binary, any language."""
