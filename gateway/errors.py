@@ -32,7 +32,7 @@ class GatewayError(Exception):
 
     status: ClassVar[int] = 500
     type: ClassVar[str] = "server_error"
-    code: ClassVar[str | None] = None
+    code: ClassVar[str] = ""  # sent as null
     should_retry: ClassVar[bool] = False
 
     def __init__(self, message: str, *, param: str | None = None, retry_after: float | None = None) -> None:

@@ -42,7 +42,7 @@ class Prediction:
     @property
     def output_tokens(self) -> NDArray[np.float32]:
         """(Q, M) expected output tokens."""
-        return self.output_quantiles.mean(axis=2, dtype=np.float32)
+        return np.mean(self.output_quantiles, axis=2, dtype=np.float32)
 
 
 class Predictor(Protocol):
