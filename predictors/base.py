@@ -42,7 +42,8 @@ class Prediction:
     @property
     def output_tokens(self) -> NDArray[np.float32]:
         """(Q, M) expected output tokens."""
-        return np.mean(self.output_quantiles, axis=2, dtype=np.float32)
+        mean: NDArray[np.float32] = self.output_quantiles.mean(axis=2, dtype=np.float32)
+        return mean
 
 
 class Predictor(Protocol):

@@ -4,7 +4,8 @@
     subject to sum_e x[q,e] + h[q] = 1, and the rows below.
 
 Money is in nano-dollars: a 60-token query at 0.02 USD per million costs 1.2 micro-dollars, so micro-dollars are too
-coarse. Quality is in 1/10,000. Rounding each score to the nearest integer moves an objective by at most Q/2 nano-dollars.
+coarse. Quality is in 1/10,000. Rounding each score to the nearest integer moves an objective by at most Q/2
+nano-dollars.
 """
 
 from __future__ import annotations
