@@ -59,3 +59,32 @@ class Predictor(Protocol):
 
     def predict(self, prompts: Sequence[Prompt]) -> Prediction:
         """Estimates for every prompt and model. Any text is legal: empty, long, binary, any language."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """N cells of out-of-fold predictions for M models and what came of them. Numbers only, no text.
+
+    A cell is one query, or the mean of several with nearly equal predictions where an artifact is to be shared.
+
+    Args:
+        weight: (N,) float64, queries in the cell.
+        quality: (N, M) float32, predicted.
+        quality_sd: (N, M) float32, predicted.
+        score: (N, M) float32, realised; NaN where the model did not answer.
+        input_tokens: (N, M) float32.
+        output_tokens: (N, M) float32, predicted mean; NaN where no history has tokens.
+        realised_output_tokens: (N, M) float32, NaN where not recorded.
+        cost_usd: (N, M) float64, predicted; NaN where none were recorded.
+        realised_cost_usd: (N, M) float64, NaN where not recorded.
+    """
+
+    weight: NDArray[np.float64]
+    quality: NDArray[np.float32]
+    quality_sd: NDArray[np.float32]
+    score: NDArray[np.float32]
+    input_tokens: NDArray[np.float32]
+    output_tokens: NDArray[np.float32]
+    realised_output_tokens: NDArray[np.float32]
+    cost_usd: NDArray[np.float64]
+    realised_cost_usd: NDArray[np.float64]
