@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -181,13 +181,13 @@ class Preferences:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """Admitted work. `messages` and `tools` are as the client sent them; whoever scores the query renders them."""
+    """Admitted work. `messages` and `tools` are the client's own JSON; whoever scores the query renders them."""
 
     id: str
     target: str  # the route's or the pinned model's name
     models: tuple[str, ...]  # allowed, in configuration order
-    messages: Any
-    tools: Any = None
+    messages: bytes
+    tools: bytes = b""
     needs: frozenset[Capability] = frozenset()
     characters: int = 0  # of all text in the messages and tools
     max_tokens: int | None = None
