@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
+from gateway.core.capacity import UNLIMITED, Headroom
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
+    from gateway.domain import Capacity
 
-UNLIMITED = np.int64(2**40)  # room of a row without a limit; sums of many stay far from the end of int64
+__all__ = ["UNLIMITED", "Claim", "Headroom", "LoadBook"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +24,6 @@ class Claim:
     tokens: int
 
 
-@dataclass(frozen=True, slots=True)
-class Headroom:
-    """What is free now, per endpoint in the book's order: capacity less what is held.
-
-    Each field is (E,) int64, never negative, `UNLIMITED` where there is no limit.
-    """
-
-    slots: NDArray[np.int64]
-    requests: NDArray[np.int64]  # left of requests per minute
-    tokens: NDArray[np.int64]  # left of tokens per minute
-    kv: NDArray[np.int64]  # tokens that may still be held at once
-
-
 class LoadBook(Protocol):
     """The only owner of load. Counts nothing twice, forgets the dead, never goes below zero."""
 
@@ -44,17 +31,34 @@ class LoadBook(Protocol):
     def endpoints(self) -> tuple[str, ...]:
         """Names, in the order of every array."""
 
+    @property
+    def releases(self) -> int:
+        """How many releases this book has heard of. Read it before `reserve` and hand it to `freed` to miss none."""
+
     async def headroom(self) -> Headroom:
         """What is free now, as shared by all replicas."""
 
     async def reserve(self, claims: Sequence[Claim]) -> Sequence[bool]:
-        """Takes a lease for each claim that still fits, in order, in one step; the verdicts, one per claim."""
+        """Takes a lease for each claim that still fits, in order, in one step; the verdicts, one per claim.
+
+        Refused are also an endpoint that is not in the book (any more) and a lease id that is held already.
+        Cancelled while it waits, it holds nothing.
+        """
 
     async def release(self, lease_id: str, *, used_tokens: int | None = None) -> None:
-        """Frees the lease, and corrects the token rate by what was really used. Harmless when it is not held."""
+        """Frees the lease, and corrects the token rate by what was really used. Harmless when it is not held.
 
-    async def freed(self) -> None:
-        """Returns after some lease has been released, here or in another replica, since this call began."""
+        Takes effect before it first waits: whoever is cancelled inside has released all the same.
+        """
+
+    async def freed(self, since: int | None = None) -> None:
+        """Returns when it is worth trying again: a lease was released, here or in another replica, or time made room.
+
+        `since` is a value of `releases`; releases after it count. None counts from this call on.
+        """
 
     async def held(self) -> dict[str, int]:
         """Leases per endpoint, over all replicas: for metrics and tests."""
+
+    def reconfigure(self, capacities: Mapping[str, Capacity]) -> None:
+        """Other endpoints or limits from now on. Leases stay held, those of endpoints that are gone included."""
