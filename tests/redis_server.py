@@ -1,0 +1,81 @@
+"""A real Redis of one test's own: started on a free port, paused, killed, started again."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+import subprocess
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Self
+
+from redis import Redis
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BINARIES = tuple(name for name in ("redis-server", "valkey-server") if shutil.which(name))
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class RedisServer:
+    """Keeps its port over restarts, so that clients find it again. Keeps nothing on disk."""
+
+    def __init__(self, binary: str = "redis-server", *options: str) -> None:
+        self.port = _free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._command = [
+            *(binary, "--bind", "127.0.0.1", "--port", str(self.port)),
+            *("--save", "", "--appendonly", "no", "--daemonize", "no", *options),
+        ]
+        self._process: subprocess.Popen[str] | None = None
+
+    def start(self) -> Self:
+        """Returns once it takes connections."""
+        process = subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True)
+        self._process = process
+        assert process.stdout is not None
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if "eady to accept connections" in line:
+                return self
+        raise RuntimeError("Redis did not start:\n" + "".join(said))
+
+    def pause(self) -> None:
+        """Stops answering while its sockets stay open, like a machine that swaps."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """Gone at once, with all it knew. Harmless when it is not running."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            assert self._process.stdout is not None
+            self._process.stdout.close()
+            self._process = None
+
+    @contextmanager
+    def client(self) -> Iterator[Redis]:
+        """A plain blocking client, to look inside with."""
+        with Redis(port=self.port, decode_responses=True) as client:
+            yield client
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
