@@ -15,6 +15,7 @@ GatewayError
 ├── DeadlineError               504, it passed while an upstream was running
 └── UpstreamError               502, the endpoint's fault
     ├── UpstreamCredentialsError    502, ours are refused: for the operator to mend
+    ├── UpstreamBusyError           its own 429: go elsewhere, and leave it alone for a while
     ├── UpstreamRejectedError       the upstream's own 4xx, passed on as it came
     └── NoHealthyEndpointError      503, everyone is down
 """
@@ -110,12 +111,18 @@ class UpstreamCredentialsError(UpstreamError):
     code = "upstream_credentials"
 
 
+class UpstreamBusyError(UpstreamError):
+    """The endpoint has enough for now; `retry_after` is what it asked for, in seconds."""
+
+    should_retry = True
+
+
 class UpstreamRejectedError(UpstreamError):
     """The endpoint's own 4xx: the client's error, passed on with the upstream's status and body."""
 
     def __init__(self, body: bytes, *, upstream_status: int, endpoint: str = "") -> None:
         super().__init__(f"{endpoint} answered {upstream_status}", endpoint=endpoint)
-        self.body = body
+        self.body = body  # in OpenAI shape
         self.upstream_status = upstream_status
 
 

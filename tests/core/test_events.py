@@ -1,0 +1,94 @@
+"""The stream scanner: whatever the chunks, what goes on is the same, and always whole events."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.core.events import EventStream
+from gateway.domain import Usage
+
+ROLE = b'data: {"choices":[{"delta":{"role":"assistant","content":""},"finish_reason":null}],"usage":null}\n\n'
+TEXT = (
+    'data: {"choices":[{"delta":{"content":"groß, \\"usage\\":null 😀\\n\\n"},"finish_reason":null}],"usage":null}\n\n'
+)
+LAST = b'data: {"choices":[{"delta":{},"finish_reason":"stop"}],"usage":null}\n\n'
+TOKENS = b'{"prompt_tokens":7,"completion_tokens":3,"prompt_tokens_details":{"cached_tokens":2}}'
+USAGE = b'data: {"choices":[],"usage":' + TOKENS + b"}\n\n"
+DONE = b"data: [DONE]\n\n"
+COMMENT = b": ping\n\n"
+WHOLE = ROLE + COMMENT + TEXT.encode() + LAST + USAGE + DONE
+
+
+def run(stream: EventStream, body: bytes, cuts: list[int]) -> bytes:
+    edges = [0, *sorted(cut % (len(body) + 1) for cut in cuts), len(body)]
+    return b"".join(stream.feed(body[a:b]) for a, b in pairwise(edges))
+
+
+@given(st.lists(st.integers(0, 10_000)), st.booleans())
+def test_chunk_boundaries_change_nothing(cuts: list[int], windows_lines: bool) -> None:  # noqa: FBT001 - drawn
+    body = WHOLE.replace(b"\n\n", b"\r\n\r\n") if windows_lines else WHOLE
+    stream = EventStream(strip_usage=False)
+    assert run(stream, body, cuts) == body
+    assert stream.usage == Usage(7, 3, 2)
+    assert stream.whole
+    assert stream.done
+    assert not stream.failed
+
+
+@given(st.lists(st.integers(0, 10_000)))
+def test_usage_that_nobody_asked_for_is_left_out(cuts: list[int]) -> None:
+    stream = EventStream(strip_usage=True)
+    kept = (ROLE + COMMENT + TEXT.encode() + LAST).replace(b',"usage":null', b"") + DONE
+    assert run(stream, WHOLE, cuts) == kept
+    assert stream.usage == Usage(7, 3, 2)
+
+
+@given(st.integers(0, len(WHOLE)))
+def test_an_unfinished_event_is_held_back(cut: int) -> None:
+    stream = EventStream(strip_usage=False)
+    forwarded = stream.feed(WHOLE[:cut])
+    assert WHOLE[:cut].startswith(forwarded)
+    assert forwarded == b"" or forwarded.endswith(b"\n\n")
+    assert stream.done == (cut == len(WHOLE))
+
+
+def test_a_marker_inside_the_text_is_not_the_end() -> None:
+    stream = EventStream(strip_usage=True)
+    stream.feed(b'data: {"choices":[{"delta":{"content":"data: [DONE] \\"finish_reason\\":\\"stop\\""}}]}\n\n')
+    assert not stream.done
+    assert not stream.whole
+
+
+@pytest.mark.parametrize(
+    ("event", "failed"),
+    [
+        (b'data: {"error":{"message":"no","code":400}}\n\n', True),
+        (b'data: {"error":"overloaded"}\n\n', True),
+        (b'data: {"error":null,"choices":[]}\n\n', False),
+        (b'data: {"choices":[{"delta":{"content":"the word \\"error\\""}}]}\n\n', False),
+        (b"data: {broken\n\n", False),
+    ],
+)
+def test_an_error_event_is_noticed(event: bytes, failed: bool) -> None:  # noqa: FBT001 - a parameter
+    stream = EventStream(strip_usage=True)
+    assert stream.feed(event) == event
+    assert stream.failed is failed
+
+
+@pytest.mark.parametrize(
+    ("tokens", "usage"),
+    [
+        (b'{"prompt_tokens":0,"completion_tokens":0}', Usage(0, 0, 0)),
+        (b'{"prompt_tokens":5,"completion_tokens":-1}', Usage(5, 0, 0)),
+        (b'{"prompt_tokens":5,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":9}}', Usage(5, 1, 5)),
+        (b'{"input_tokens":5,"output_tokens":1}', Usage(5, 1, 0)),
+    ],
+)
+def test_usage_is_read_as_it_is_spelt(tokens: bytes, usage: Usage) -> None:
+    stream = EventStream(strip_usage=True)
+    stream.feed(b'data: {"choices":[],"usage":' + tokens + b"}\n\n")
+    assert stream.usage == usage
