@@ -149,8 +149,12 @@ def summary_of(choice: Ints, realised: Realised) -> Summary:
 
 def anchors(realised: Realised) -> tuple[tuple[float, float], tuple[float, float]]:
     """(cost, success) of the cheapest and of the best single model, over the queries that they answered."""
-    cheap, best = (realised.picked(choice) for choice in (realised.cheapest, realised.best))
-    return (_mean(cheap[0]), _mean(cheap[1])), (_mean(best[0]), _mean(best[1]))
+    return _static(realised, realised.cheapest), _static(realised, realised.best)
+
+
+def _static(realised: Realised, choice: Ints) -> tuple[float, float]:
+    cost, score = realised.picked(choice)
+    return _mean(np.where(np.isfinite(score), cost, np.nan)), _mean(score)
 
 
 def gap_closed(value: float, constant: float, oracle: float) -> float:
