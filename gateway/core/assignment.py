@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gateway.core.problem import Ints
+    from gateway.core.problem import Floats, Ints
 
 
 class Step(StrEnum):
@@ -20,15 +20,26 @@ class Step(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Warm:
+    """Prices that one batch leaves for the next, in nano-dollars per unit of each row. Any values are legal."""
+
+    local: Floats  # (R, E) slots, then each token row
+    wide: Floats  # (B,) batch quality, then each budget
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
     """Who goes where. Always feasible in the capacity rows; whoever found no room is HELD."""
 
     choice: Ints  # (Q,) endpoint index, or HELD
     objective: int  # nano-dollars, holds included
-    bound: int  # nano-dollars: no assignment is cheaper
+    bound: int  # nano-dollars: no assignment that leaves as few without room, at this quality, is cheaper
     step: Step
     gain: int  # nano-dollars saved against placing the queries one by one, each at its own best
     shadow: Ints  # (E,) nano-dollars that one more slot would have saved; 0 where there was room
+    without_room: int = 0  # queries HELD though they may not wait: no room was left for them
+    missing_quality: int = 0  # what the batch-quality row lacks, in 1/10,000 summed; this is the best there is
+    warm: Warm | None = None  # for the next batch with the same rows
 
     @property
     def gap(self) -> float:

@@ -1,0 +1,51 @@
+"""What one more slot would have saved, per endpoint.
+
+At an optimal placement the marginal of a slot is a shortest path: somebody moves in, the slot that this frees is taken
+by somebody else, and so on, until the freed slot is one that nobody wants.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gateway.core.instance import CLOSED
+from gateway.core.rows import load_of
+
+if TYPE_CHECKING:
+    from gateway.core.instance import Instance
+    from gateway.core.problem import Ints
+
+
+def slot_savings(instance: Instance, choice: Ints) -> Ints:
+    """(E,) nano-dollars, for a choice that is optimal in the slot rows; 0 where there was room.
+
+    Where one more slot would also have kept a query from being left without room, only the money is counted.
+    """
+    queries, endpoints = instance.shape
+    problem = instance.problem
+    full = load_of(problem, choice) >= instance.slots
+    if not queries or not full.any():
+        return np.zeros(endpoints, np.int64)
+    price = np.where(instance.fits, problem.score, CLOSED)
+    now = instance.price[np.arange(queries), choice]
+    change = _dearest_moves(price - now[:, None], choice, endpoints)
+    total = np.zeros(endpoints + 1, np.int64)  # by one more slot there; the last is being held, never full
+    for _ in range(endpoints):
+        better = np.minimum(np.where(full, (change + total[:, None]).min(axis=0), 0), 0)
+        if (better == total[:-1]).all():
+            break
+        total[:-1] = better
+    saved = -total[:-1]
+    # A path that rescues a query carries one penalty more than its money.
+    return np.maximum(np.where(saved > instance.penalty // 2, saved - instance.penalty, saved), 0)
+
+
+def _dearest_moves(change: Ints, choice: Ints, endpoints: int) -> Ints:
+    """(E + 1, E) the best change of price by moving one query from row to column."""
+    moves = np.full((endpoints + 1, change.shape[1]), CLOSED)
+    order = np.argsort(choice, kind="stable")
+    origin, first = np.unique(choice[order], return_index=True)
+    moves[origin] = np.minimum.reduceat(change[order], first, axis=0)
+    return moves
