@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from click.testing import CliRunner
 from openai import AsyncOpenAI
 
+from gateway.cli.replay_upstream import command, slots_of
 from gateway.lab.replay import Replay, endpoint_url, serving
 from gateway.lab.replay_answers import Asked, PoolAnswers
 from gateway.lab.replay_pace import Pace
@@ -192,3 +195,37 @@ def test_a_recorded_latency_is_kept_and_scaled(tmp_path: Path) -> None:
 def test_slots_for_a_model_that_the_pool_lacks_are_refused(pool: Pool) -> None:
     with pytest.raises(ValueError, match="no model named nobody"):
         Replay(PoolAnswers(pool), slots={"nobody": 1})
+
+
+def test_limits_are_read_by_model_and_for_everyone() -> None:
+    models = (SMALL, LARGE)
+    assert slots_of("", models) == {}
+    assert slots_of(f"{SMALL}=4,{LARGE}=2", models) == {SMALL: 4, LARGE: 2}
+    assert slots_of(f"*=8,{LARGE}=2", models) == {SMALL: 8, LARGE: 2}
+    for wrong in ("large", "large=0", "large=x", "=3"):
+        with pytest.raises(ValueError, match="--slots"):
+            slots_of(wrong, models)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(["--slots", "nobody=1"], "no model named nobody"), (["--pool", "missing.jsonl"], "no such file")],
+)
+def test_a_wrong_option_is_one_clear_error(pool_file: Path, arguments: list[str], message: str) -> None:
+    result = CliRunner().invoke(command, ["--pool", str(pool_file), *arguments])
+    assert result.exit_code == 1
+    assert message in result.stderr
+
+
+async def test_the_command_says_when_it_is_ready_and_ends_when_told(pool_file: Path) -> None:
+    program = "from gateway.cli.replay_upstream import command; command()"
+    arguments = ["-c", program, "--pool", str(pool_file), "--port", "0", "--slots", "*=4"]
+    server = await asyncio.create_subprocess_exec(sys.executable, *arguments, stdout=asyncio.subprocess.PIPE)
+    assert server.stdout is not None
+    lines = [await server.stdout.readline() for _ in range(3)]
+    url = lines[-1].decode().split()[-1]
+    assert lines[0].decode().strip() == endpoint_url(url, SMALL)
+    async with AsyncOpenAI(base_url=endpoint_url(url, SMALL), api_key="none") as client:
+        assert (await client.chat.completions.create(**asking())).choices
+    server.terminate()
+    assert await server.wait() == 0
