@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from gateway.domain import Capacity
 
-__all__ = ["UNLIMITED", "Claim", "Headroom", "LoadBook"]
+__all__ = ["UNLIMITED", "Claim", "Correction", "Headroom", "LoadBook"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,17 @@ class Claim:
     tokens: int
 
 
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What an endpoint itself reports and our leases cannot know. It narrows what is offered, never what is held."""
+
+    slots: int = 0  # queries in flight there that are not ours
+    kv: int = 0  # tokens held there that are not ours
+    requests: int | None = None  # left to us by the endpoint's own account; None: it did not say
+    tokens: int | None = None
+    until: float = float("inf")  # seconds of the book's clock; afterwards it is stale and ignored
+
+
 class LoadBook(Protocol):
     """The only owner of load. Counts nothing twice, forgets the dead, never goes below zero."""
 
@@ -33,7 +44,7 @@ class LoadBook(Protocol):
 
     @property
     def releases(self) -> int:
-        """How many releases this book has heard of. Read it before `reserve` and hand it to `freed` to miss none."""
+        """How often room may have come so far. Read it before `reserve` and hand it to `freed` to miss none."""
 
     async def headroom(self) -> Headroom:
         """What is free now, as shared by all replicas."""
@@ -54,7 +65,7 @@ class LoadBook(Protocol):
     async def freed(self, since: int | None = None) -> None:
         """Returns when it is worth trying again: a lease was released, here or in another replica, or time made room.
 
-        `since` is a value of `releases`; releases after it count. None counts from this call on.
+        `since` is a value of `releases`; what came after it counts. None counts from this call on.
         """
 
     async def held(self) -> dict[str, int]:
@@ -62,3 +73,6 @@ class LoadBook(Protocol):
 
     def reconfigure(self, capacities: Mapping[str, Capacity]) -> None:
         """Other endpoints or limits from now on. Leases stay held, those of endpoints that are gone included."""
+
+    def correct(self, endpoint: str, correction: Correction | None) -> None:
+        """Replaces what was reported of the endpoint; None forgets it."""

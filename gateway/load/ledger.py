@@ -2,57 +2,67 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gateway.core.capacity import UNLIMITED, Headroom
 from gateway.core.rates import RateWindow
+from gateway.load.base import Correction
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from gateway.domain import Capacity
     from gateway.load.base import Claim
 
 FOREVER = float("inf")
 NO_LIMIT = int(UNLIMITED)
+NEVER = -1
+NOTHING_SAID = Correction()
 
 
 class Lease:
     """One held slot, as the ledger keeps it."""
 
-    __slots__ = ("account", "expires_at", "rate_slice", "tokens")
+    __slots__ = ("account", "expires_at", "rate_slice", "shared_slice", "tokens")
 
     def __init__(self, account: Account, tokens: int, expires_at: float) -> None:
         self.account = account
         self.tokens = tokens
-        self.rate_slice = 0
         self.expires_at = expires_at
+        self.rate_slice = 0
+        self.shared_slice = NEVER  # the same, by the clock of a shared book
 
 
 class Account:
-    """One endpoint: its limits and the sums over its leases."""
+    """One endpoint: its limits, the sums over its leases, and what it reports of others."""
 
-    __slots__ = ("endpoint", "kv", "kv_limit", "requests", "slots", "slots_limit", "tokens")
+    __slots__ = ("capacity", "correction", "endpoint", "kv", "kv_limit", "requests", "slots", "slots_limit", "tokens")
 
-    def __init__(self, endpoint: str, capacity: Capacity) -> None:
+    def __init__(self, endpoint: str, capacity: Capacity, replicas: int) -> None:
         self.endpoint = endpoint
         self.slots = 0
         self.kv = 0
         self.requests: RateWindow | None = None
         self.tokens: RateWindow | None = None
-        self.limit(capacity)
+        self.correction: Correction | None = None
+        self.limit(capacity, replicas)
 
-    def limit(self, capacity: Capacity) -> None:
-        """Sets the limits; what is taken stays taken."""
-        self.slots_limit = capacity.concurrency
-        self.kv_limit = NO_LIMIT if capacity.kv_tokens is None else capacity.kv_tokens
-        self.requests = _window(self.requests, capacity.requests_per_minute)
-        self.tokens = _window(self.tokens, capacity.tokens_per_minute)
+    def limit(self, capacity: Capacity, replicas: int) -> None:
+        """Sets the limits to an equal share of the capacity, rounded up; what is taken stays taken."""
+        self.capacity = capacity
+        self.slots_limit = -(-capacity.concurrency // replicas)
+        self.kv_limit = NO_LIMIT if capacity.kv_tokens is None else -(-capacity.kv_tokens // replicas)
+        self.requests = _window(self.requests, capacity.requests_per_minute, replicas)
+        self.tokens = _window(self.tokens, capacity.tokens_per_minute, replicas)
 
     def fits(self, tokens: int, now: float) -> bool:
         """Whether one more lease of that many tokens stays inside every limit."""
+        if self.correction is not None:
+            slots, requests, left, kv = self.free(now)
+            return slots >= 1 and requests >= 1 and left >= tokens and kv >= tokens
         return (
             self.slots < self.slots_limit
             and self.kv + tokens <= self.kv_limit
@@ -62,17 +72,51 @@ class Account:
 
     def free(self, now: float) -> tuple[int, int, int, int]:
         """Slots, requests, tokens and KV, as in Headroom."""
+        said = self._said(now)
+        requests = NO_LIMIT if self.requests is None else self.requests.left(now)
+        tokens = NO_LIMIT if self.tokens is None else self.tokens.left(now)
         return (
-            max(0, self.slots_limit - self.slots),
-            NO_LIMIT if self.requests is None else self.requests.left(now),
-            NO_LIMIT if self.tokens is None else self.tokens.left(now),
-            NO_LIMIT if self.kv_limit == NO_LIMIT else max(0, self.kv_limit - self.kv),
+            max(0, self.slots_limit - self.slots - said.slots),
+            requests if said.requests is None else min(requests, said.requests),
+            tokens if said.tokens is None else min(tokens, said.tokens),
+            NO_LIMIT if self.kv_limit == NO_LIMIT else max(0, self.kv_limit - self.kv - said.kv),
         )
 
+    def terms(self, now: float) -> tuple[int, int, int, int, int, int]:
+        """For a shared book: the whole limits of slots, KV, requests and tokens, and what the endpoint says is left.
 
-def _window(window: RateWindow | None, limit: int | None) -> RateWindow | None:
+        -1 is unlimited.
+        """
+        said, capacity = self._said(now), self.capacity
+        return (
+            max(0, capacity.concurrency - said.slots),
+            -1 if capacity.kv_tokens is None else max(0, capacity.kv_tokens - said.kv),
+            -1 if capacity.requests_per_minute is None else capacity.requests_per_minute,
+            -1 if capacity.tokens_per_minute is None else capacity.tokens_per_minute,
+            -1 if said.requests is None else said.requests,
+            -1 if said.tokens is None else said.tokens,
+        )
+
+    def took(self, tokens: int) -> None:
+        """Counts a lease against what the endpoint said was left."""
+        said = self.correction
+        if said is not None:
+            self.correction = replace(
+                said,
+                requests=None if said.requests is None else max(0, said.requests - 1),
+                tokens=None if said.tokens is None else max(0, said.tokens - tokens),
+            )
+
+    def _said(self, now: float) -> Correction:
+        if self.correction is not None and now >= self.correction.until:
+            self.correction = None
+        return self.correction or NOTHING_SAID
+
+
+def _window(window: RateWindow | None, limit: int | None, replicas: int) -> RateWindow | None:
     if limit is None:
         return None
+    limit = -(-limit // replicas)
     if window is None:
         return RateWindow(limit)
     window.limit = limit
@@ -86,23 +130,45 @@ class Ledger:
         self._lease_s = lease_s
         self._leases: dict[str, Lease] = {}  # in the order taken, which with one period is the order of expiry
         self._accounts: dict[str, Account] = {}
-        self._retired: list[Account] = []
+        self._retired: dict[str, Account] = {}
+        self._replicas = 1
         self.endpoints: tuple[str, ...] = ()
         self.reconfigure(capacities)
 
     def reconfigure(self, capacities: Mapping[str, Capacity]) -> None:
         """Other endpoints or limits. An account with leases outlives its endpoint, and returns with it."""
-        known = self._accounts | {account.endpoint: account for account in self._retired}
+        known = self._accounts | self._retired
         self._accounts = {}
         for endpoint, capacity in capacities.items():
             account = known.pop(endpoint, None)
             if account is None:
-                account = Account(endpoint, capacity)
+                account = Account(endpoint, capacity, self._replicas)
             else:
-                account.limit(capacity)
+                account.limit(capacity, self._replicas)
             self._accounts[endpoint] = account
-        self._retired = [account for account in known.values() if account.slots]
+        self._retired = {endpoint: account for endpoint, account in known.items() if account.slots}
         self.endpoints = tuple(self._accounts)
+
+    def divide(self, replicas: int) -> None:
+        """Lets this ledger take only its share of each capacity, as one of so many replicas."""
+        if replicas != self._replicas:
+            self._replicas = replicas
+            for account in self.accounts():
+                account.limit(account.capacity, replicas)
+
+    def accounts(self) -> Iterator[Account]:
+        """Of the endpoints in order, then of those that are gone and still have leases."""
+        yield from self._accounts.values()
+        self._retired = {endpoint: account for endpoint, account in self._retired.items() if account.slots}
+        yield from self._retired.values()
+
+    def account(self, endpoint: str) -> Account | None:
+        """None when the endpoint is not in the book (any more)."""
+        return self._accounts.get(endpoint)
+
+    def leases(self) -> Iterator[tuple[str, Lease]]:
+        """All of them, with their ids."""
+        yield from self._leases.items()
 
     def __contains__(self, lease_id: str) -> bool:
         return lease_id in self._leases
@@ -112,8 +178,21 @@ class Ledger:
         account = self._accounts.get(claim.endpoint)
         if account is None or claim.lease_id in self._leases or not account.fits(claim.tokens, now):
             return False
-        self._add(account, claim, now)
+        self.add(claim, now)
         return True
+
+    def add(self, claim: Claim, now: float) -> Lease:
+        """Takes the lease whether or not it fits; its endpoint must be in the book."""
+        account = self._accounts[claim.endpoint]
+        lease = self._leases[claim.lease_id] = Lease(account, claim.tokens, now + self._lease_s)
+        account.slots += 1
+        account.kv += claim.tokens
+        account.took(claim.tokens)
+        if account.requests is not None:
+            account.requests.take(1, now)
+        if account.tokens is not None:
+            lease.rate_slice = account.tokens.take(claim.tokens, now)
+        return lease
 
     def drop(self, lease_id: str, used_tokens: int | None = None) -> Lease | None:
         """Ends the lease and puts the tokens really used in the place of the estimate; None when it is not held."""
@@ -143,6 +222,8 @@ class Ledger:
         first = next(iter(self._leases.values()), None)
         soonest = FOREVER if first is None else first.expires_at - now
         for account in self._accounts.values():
+            if account.correction is not None:
+                soonest = min(soonest, account.correction.until - now)
             for window in (account.requests, account.tokens):
                 if window is not None:
                     soonest = min(soonest, window.turns_in(now))
@@ -155,15 +236,10 @@ class Ledger:
 
     def held(self) -> dict[str, int]:
         """Leases per endpoint; of the endpoints that are gone, those that still have some."""
-        self._retired = [account for account in self._retired if account.slots]
-        return {account.endpoint: account.slots for account in (*self._accounts.values(), *self._retired)}
+        return {account.endpoint: account.slots for account in self.accounts()}
 
-    def _add(self, account: Account, claim: Claim, now: float) -> None:
-        lease = Lease(account, claim.tokens, now + self._lease_s)
-        self._leases[claim.lease_id] = lease
-        account.slots += 1
-        account.kv += claim.tokens
-        if account.requests is not None:
-            account.requests.take(1, now)
-        if account.tokens is not None:
-            lease.rate_slice = account.tokens.take(claim.tokens, now)
+    def correct(self, endpoint: str, correction: Correction | None) -> None:
+        """Replaces what the endpoint reported; of one that is not in the book, forgets it."""
+        account = self._accounts.get(endpoint)
+        if account is not None:
+            account.correction = correction

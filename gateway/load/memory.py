@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from gateway.load.ledger import FOREVER, Ledger
+from gateway.load.waiters import Waiters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from gateway.domain import Capacity
-    from gateway.load.base import Claim, Headroom
+    from gateway.load.base import Claim, Correction, Headroom
 
 
 class MemoryLoadBook:
@@ -30,8 +30,7 @@ class MemoryLoadBook:
         self._ledger = Ledger(capacities, lease_s)
         self._clock = clock
         self._expiring = lease_s < FOREVER
-        self._releases = 0
-        self._waiters: set[asyncio.Future[None]] = set()
+        self._waiters = Waiters()
 
     @property
     def endpoints(self) -> tuple[str, ...]:
@@ -39,7 +38,7 @@ class MemoryLoadBook:
 
     @property
     def releases(self) -> int:
-        return self._releases
+        return self._waiters.wakes
 
     async def headroom(self) -> Headroom:
         return self._ledger.headroom(self._now())
@@ -50,24 +49,14 @@ class MemoryLoadBook:
 
     async def release(self, lease_id: str, *, used_tokens: int | None = None) -> None:
         if self._ledger.drop(lease_id, used_tokens) is not None:
-            self._freed(1)
+            self._waiters.wake()
 
     async def freed(self, since: int | None = None) -> None:
-        heard = self._releases if since is None else since
+        heard = self._waiters.wakes if since is None else since
         now = self._now()  # may end leases
-        if heard != self._releases:
-            return
-        loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[None] = loop.create_future()
-        delay = self._ledger.changes_in(now)
-        timer = loop.call_later(delay, _wake, waiter) if delay < FOREVER else None
-        self._waiters.add(waiter)
-        try:
-            await waiter
-        finally:
-            if timer is not None:
-                timer.cancel()
-            self._waiters.discard(waiter)
+        if heard == self._waiters.wakes:
+            self._waiters.wake_in(self._ledger.changes_in(now))
+            await self._waiters.wait()
 
     async def held(self) -> dict[str, int]:
         self._now()
@@ -75,24 +64,14 @@ class MemoryLoadBook:
 
     def reconfigure(self, capacities: Mapping[str, Capacity]) -> None:
         self._ledger.reconfigure(capacities)
-        self._freed(0)
+        self._waiters.wake()
+
+    def correct(self, endpoint: str, correction: Correction | None) -> None:
+        self._ledger.correct(endpoint, correction)
+        self._waiters.wake()
 
     def _now(self) -> float:
         now = self._clock()
-        if self._expiring:
-            ended = self._ledger.expire(now)
-            if ended:
-                self._freed(ended)
+        if self._expiring and self._ledger.expire(now):
+            self._waiters.wake()
         return now
-
-    def _freed(self, ended: int) -> None:
-        self._releases += ended
-        if self._waiters:
-            waiters, self._waiters = self._waiters, set()
-            for waiter in waiters:
-                _wake(waiter)
-
-
-def _wake(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():  # it may have gone
-        waiter.set_result(None)

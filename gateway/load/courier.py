@@ -1,0 +1,171 @@
+"""The task that talks to the shared book: one exchange at a time, and what to do when Redis does not answer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from contextlib import aclosing, asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Protocol
+
+from gateway.load.exchange import KEEP, LEAVE, SCRIPT, WRITE, heard
+from gateway.load.redis_link import LinkError, RedisLink
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from gateway.load.exchange import Names
+    from gateway.load.outbox import Outbox
+
+FIRST_RETRY_S, LAST_RETRY_S = 0.05, 0.5
+
+log = logging.getLogger(__name__)
+
+
+class Observer(Protocol):
+    """Told what happens to the shared view; for metrics."""
+
+    def sharing(self, *, shared: bool) -> None:
+        """The view became shared, or local."""
+
+    def exchanged(self, seconds: float) -> None:
+        """An exchange was answered."""
+
+    def failed(self) -> None:
+        """An exchange was not answered in time, or was refused."""
+
+
+class Unobserved:
+    """An observer that looks away."""
+
+    def sharing(self, *, shared: bool) -> None: ...
+
+    def exchanged(self, seconds: float) -> None: ...
+
+    def failed(self) -> None: ...
+
+
+class Courier:
+    """Carries exchanges between an Outbox and Redis.
+
+    While `shared` is False nothing but the leases held here is carried. After an outage, or when Redis has lost what
+    it knew, they are written at once, and again after the time in which every other replica has written its own:
+    only then is the shared view complete, and trusted.
+    """
+
+    def __init__(
+        self, outbox: Outbox, names: Names, url: str, *, lease_s: float, budget_s: float, observer: Observer
+    ) -> None:
+        self._outbox = outbox
+        self._names = names
+        self._mouth = RedisLink(url, budget_s)
+        self._ear = RedisLink(url, budget_s)
+        self._lease_s = lease_s
+        self._settle_s = LAST_RETRY_S + 2 * budget_s
+        self._observer = observer
+        self._turn = 0
+        self._epoch = ""
+        self._proposed_epoch = secrets.token_hex(8)
+        self._write_due = False
+        self._listening: asyncio.Timeout | None = None
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Talks for as long as the block lasts, then takes this replica's leases out. Redis need not be there."""
+        self._share(shared=await self._exchange(WRITE))
+        failure: Exception | None = None
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(talk) for talk in (self._converse(), self._refresh(), self._listen())]
+                try:
+                    yield
+                except Exception as error:  # noqa: BLE001 - the block's own: raised below, not as part of a group
+                    failure = error
+                finally:
+                    for task in tasks:
+                        task.cancel()
+            if failure is not None:
+                raise failure
+        finally:
+            self._outbox.shared = False
+            self._observer.sharing(shared=False)
+            self._outbox.part()
+            await self._exchange(LEAVE)
+            await self._mouth.close()
+
+    async def _converse(self) -> None:
+        while True:
+            if not self._outbox.shared:
+                await self._return()
+            await self._outbox.ready.wait()
+            self._outbox.ready.clear()
+            sync, self._write_due = (WRITE if self._write_due else KEEP), False
+            await self._exchange(sync)
+
+    async def _refresh(self) -> None:
+        """Leases end unless they are written again; twice in a row may fail."""
+        while True:
+            await asyncio.sleep(self._lease_s / 3)
+            self._write_due = True
+            self._outbox.ready.set()
+
+    async def _return(self) -> None:
+        delay = FIRST_RETRY_S
+        await asyncio.sleep(delay)
+        while not await self._exchange(WRITE):
+            await asyncio.sleep(delay)
+            delay = min(2 * delay, LAST_RETRY_S)
+        await asyncio.sleep(self._settle_s)
+        self._share(shared=True)
+        self._write_due = True
+        self._outbox.ready.set()
+
+    async def _exchange(self, sync: int) -> bool:
+        """One round trip. False: there was no answer, or Redis has lost what it knew."""
+        draft = self._outbox.draft(sync)
+        self._turn += 1
+        ask = draft.ask
+        ask.turn, ask.sync, ask.lease_ms, ask.epoch = self._turn, sync, int(self._lease_s * 1000), self._proposed_epoch
+        keys, words = draft.sealed()
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        try:
+            reply = heard(await self._mouth.run(SCRIPT, keys, words, self._names.channel))
+        except LinkError as error:
+            self._observer.failed()
+            self._share(shared=False, why=error)
+            self._outbox.part()
+            return False
+        self._observer.exchanged(clock() - started)
+        renewed, self._epoch = reply.epoch != self._epoch, reply.epoch
+        self._outbox.hear(reply, renewed=renewed)
+        if renewed and self._outbox.shared:
+            self._share(shared=False, why="it has lost what it knew")
+            self._outbox.part()
+            return False
+        return True
+
+    async def _listen(self) -> None:
+        while True:
+            with suppress(LinkError, TimeoutError):
+                async with (
+                    asyncio.timeout(None) as self._listening,
+                    aclosing(self._ear.listen(self._names.channel)) as ear,
+                ):
+                    async for said in ear:
+                        self._outbox.announced(int(said) if said else None)
+            await asyncio.sleep(LAST_RETRY_S)
+
+    def _share(self, *, shared: bool, why: object = "") -> None:
+        if shared == self._outbox.shared:
+            return
+        self._outbox.shared = shared
+        self._observer.sharing(shared=shared)
+        if shared:
+            log.info("the load is shared through Redis")
+            self._outbox.announced(None)
+            if self._listening is not None:
+                # The listener's own connection may hang on a server that is gone, and would never know.
+                self._listening.reschedule(0)
+        else:
+            log.warning("the load is no longer shared through Redis (%s): this replica goes by its own view", why)

@@ -1,0 +1,179 @@
+-- One exchange between a replica and the shared book: everything in it happens in one step, on the clock of Redis.
+--
+-- KEYS  1 the last turn of this replica, 2 replicas by heartbeat (ms), 3 the epoch, 4 the count of releases,
+--       5 whether somebody waits; then per endpoint its leases (member -> when it ends, ms)
+--       and its rates (r<slice>: requests, t<slice>: tokens taken in that slice).
+-- ARGV  1 the ask, 2 the channel on which releases are announced.
+-- A member is replica|tokens|lease id. What is held is always counted from the leases, so no sum can drift.
+
+local FIXED, SLICE_MS, SLICES = 5, 5000, 13
+local UNLIMITED = 2 ^ 40
+local RATES_TTL_MS, LEAVING = 70000, 2
+
+local replica, turn, lease_ms, epoch, limits, released, sync, written, spent, claims, waits, look =
+  unpack(cmsgpack.unpack(ARGV[1]))
+
+-- An ask that was given up on may still arrive, after newer ones.
+if turn <= tonumber(redis.call('GET', KEYS[1]) or -1) then
+  return redis.error_reply('STALE turn')
+end
+redis.call('SET', KEYS[1], turn, 'PX', lease_ms + RATES_TTL_MS)
+
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local slice = math.floor(now / SLICE_MS)
+local oldest = slice - SLICES + 1
+local freed = 0
+
+local function leases_key(position) return KEYS[FIXED + 2 * position - 1] end
+local function rates_key(position) return KEYS[FIXED + 2 * position] end
+local function limit(value) return value < 0 and UNLIMITED or value end
+
+local function spend(position, requests, tokens)
+  local key = rates_key(position)
+  redis.call('HINCRBY', key, 'r' .. slice, requests)
+  redis.call('HINCRBY', key, 't' .. slice, tokens)
+  redis.call('PEXPIRE', key, RATES_TTL_MS)
+end
+
+local function rated(position) return limits[position][3] >= 0 or limits[position][4] >= 0 end
+
+-- 1. What has ended.
+for _, entry in ipairs(released) do
+  local position, member, taken_in, difference = unpack(entry)
+  freed = freed + redis.call('ZREM', leases_key(position), member)
+  if difference ~= 0 and taken_in >= oldest then
+    local key, field = rates_key(position), 't' .. taken_in
+    if redis.call('HINCRBY', key, field, difference) < 0 then redis.call('HSET', key, field, 0) end
+  end
+end
+
+-- 2. What this replica holds, written as a whole: it mends whatever a lost or doubled ask left behind.
+if sync > 0 then
+  local mine, prefix = {}, replica .. '|'
+  for _, entry in ipairs(written) do
+    local position, member = unpack(entry)
+    mine[member] = true
+    redis.call('ZADD', leases_key(position), now + lease_ms, member)
+    redis.call('PEXPIRE', leases_key(position), lease_ms + RATES_TTL_MS)
+  end
+  for position = 1, #limits do
+    for _, member in ipairs(redis.call('ZRANGE', leases_key(position), 0, -1)) do
+      if not mine[member] and string.sub(member, 1, #prefix) == prefix then
+        freed = freed + redis.call('ZREM', leases_key(position), member)
+      end
+    end
+  end
+  for _, entry in ipairs(spent) do spend(unpack(entry)) end
+  if sync == LEAVING then
+    redis.call('ZREM', KEYS[2], replica)
+  else
+    redis.call('ZADD', KEYS[2], now, replica)
+  end
+  redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - lease_ms)
+  redis.call('PEXPIRE', KEYS[2], lease_ms + RATES_TTL_MS)
+  redis.call('SET', KEYS[3], epoch, 'NX')
+end
+
+-- 3. What is taken, counted once per endpoint.
+local counted = {}
+
+local function tokens_held(key)
+  local sum = 0
+  for _, member in ipairs(redis.call('ZRANGE', key, 0, -1)) do
+    sum = sum + tonumber(string.match(member, '^[^|]*|(%d+)|'))
+  end
+  return sum
+end
+
+local function rates(key)
+  local taken, past = { r = 0, t = 0 }, {}
+  local fields = redis.call('HGETALL', key)
+  for i = 1, #fields, 2 do
+    if tonumber(string.sub(fields[i], 2)) < oldest then
+      past[#past + 1] = fields[i]
+    else
+      local kind = string.sub(fields[i], 1, 1)
+      taken[kind] = taken[kind] + tonumber(fields[i + 1])
+    end
+  end
+  if #past > 0 then redis.call('HDEL', key, unpack(past)) end
+  return taken
+end
+
+local function endpoint(position)
+  local found = counted[position]
+  if found then return found end
+  local slots, kv, requests, tokens, requests_cap, tokens_cap = unpack(limits[position])
+  local key = leases_key(position)
+  freed = freed + redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
+  local held = redis.call('ZCARD', key)
+  found = {
+    held = held, slots = slots - held, kv = UNLIMITED,
+    requests = limit(requests_cap), tokens = limit(tokens_cap), members = {}, taken = 0, taken_tokens = 0,
+  }
+  if kv >= 0 then found.kv = kv - tokens_held(key) end
+  if rated(position) then
+    local taken = rates(rates_key(position))
+    found.requests = math.min(found.requests, limit(requests) - taken.r)
+    found.tokens = math.min(found.tokens, limit(tokens) - taken.t)
+  end
+  counted[position] = found
+  return found
+end
+
+-- 4. The claims, in order.
+local verdicts, refused = {}, false
+for i, claim in ipairs(claims) do
+  local position, member, tokens = unpack(claim)
+  local found = position > 0 and endpoint(position)
+  if found and found.slots >= 1 and found.requests >= 1 and found.tokens >= tokens and found.kv >= tokens then
+    verdicts[i] = 1
+    found.slots, found.requests = found.slots - 1, found.requests - 1
+    found.tokens, found.kv = found.tokens - tokens, found.kv - tokens
+    found.held, found.taken, found.taken_tokens = found.held + 1, found.taken + 1, found.taken_tokens + tokens
+    found.members[#found.members + 1] = now + lease_ms
+    found.members[#found.members + 1] = member
+  else
+    verdicts[i] = 0
+    refused = true
+  end
+end
+for position, found in pairs(counted) do
+  if found.taken > 0 then
+    redis.call('ZADD', leases_key(position), unpack(found.members))
+    redis.call('PEXPIRE', leases_key(position), lease_ms + RATES_TTL_MS)
+    if rated(position) then spend(position, found.taken, found.taken_tokens) end
+  end
+end
+
+-- 5. The view, when asked for.
+local rows = {}
+for position = 1, look do
+  local found = endpoint(position)
+  rows[position] = { found.held, found.slots, found.requests, found.tokens, found.kv }
+end
+
+-- 6. Who waits learns of room: by an announcement now, or by a timer where only time will make it.
+local change_ms = -1
+local function changes_at(at) if change_ms < 0 or at - now < change_ms then change_ms = at - now end end
+if refused or waits > 0 then
+  for position = 1, #limits do
+    local first = redis.call('ZRANGE', leases_key(position), 0, 0, 'WITHSCORES')
+    if first[2] then changes_at(tonumber(first[2])) end
+    if rated(position) then changes_at((slice + 1) * SLICE_MS) end
+  end
+end
+local releases
+if freed > 0 then
+  releases = redis.call('INCRBY', KEYS[4], freed)
+  if redis.call('DEL', KEYS[5]) == 1 then redis.call('PUBLISH', ARGV[2], releases) end
+else
+  releases = tonumber(redis.call('GET', KEYS[4]) or 0)
+end
+if refused or waits > 0 then redis.call('SET', KEYS[5], 1, 'PX', RATES_TTL_MS) end
+
+return cmsgpack.pack({
+  redis.call('GET', KEYS[3]) or '', releases, verdicts, rows, redis.call('ZCOUNT', KEYS[2], now - lease_ms, '+inf'),
+  math.ceil(change_ms), slice,
+})

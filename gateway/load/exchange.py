@@ -1,0 +1,115 @@
+"""What a replica asks of the shared book in one round trip, and what it hears. The rules are in exchange.lua."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from gateway.load.redis_link import LinkError, Script
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from gateway.load.base import Claim
+    from gateway.load.ledger import Account, Lease
+
+SCRIPT = Script(files("gateway.load").joinpath("exchange.lua").read_text(encoding="utf-8"))
+
+KEEP, WRITE, LEAVE = 0, 1, 2  # what becomes of this replica's leases as a whole
+
+
+class Ask(msgspec.Struct, array_like=True):
+    """In the order in which the script unpacks it. Endpoints are positions, from 1, in `limits`."""
+
+    replica: str
+    turn: int
+    lease_ms: int
+    epoch: str  # becomes the book's, if it has none
+    limits: list[tuple[int, ...]]
+    released: list[tuple[int, str, int, int]]  # position, member, slice of its estimate, used - estimated tokens
+    sync: int
+    written: list[tuple[int, str]]  # with a sync: all that this replica holds
+    spent: list[tuple[int, int, int]]  # with a sync: requests and tokens taken while the book was away
+    claims: list[tuple[int, str, int]]  # position 0: refuse
+    waits: int
+    look: int  # how many of the first endpoints to report
+
+
+class Heard(msgspec.Struct, array_like=True):
+    """In the order in which the script packs it."""
+
+    epoch: str  # another one than before: the book has lost what it knew
+    releases: int
+    verdicts: list[int]
+    rows: list[tuple[int, int, int, int, int]]  # held; free slots, requests, tokens, KV
+    replicas: int
+    change_ms: int  # until time alone makes room; -1: it will not
+    rate_slice: int
+
+
+_decoder = msgspec.msgpack.Decoder(Heard)
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def heard(reply: bytes) -> Heard:
+    """Reads the script's reply. Raises LinkError when it is none."""
+    try:
+        return _decoder.decode(reply)
+    except (msgspec.DecodeError, TypeError) as error:
+        raise LinkError(f"not an answer of ours: {error}") from error
+
+
+class Names:
+    """Keys and members of one deployment's book, as seen by one replica. One hash tag: one node has them all."""
+
+    def __init__(self, prefix: str, replica: str) -> None:
+        self.replica = replica
+        self._tag = f"{{{prefix}}}"
+        self.channel = f"{self._tag}:freed"
+        self._fixed = [
+            f"{self._tag}:{name}" for name in (f"turn:{replica}", "replicas", "epoch", "releases", "waiting")
+        ]
+
+    def keys(self, endpoints: Iterable[str]) -> list[str]:
+        """In the order of the script's KEYS."""
+        keys = list(self._fixed)
+        for endpoint in endpoints:
+            keys += (f"{self._tag}:leases:{endpoint}", f"{self._tag}:rates:{endpoint}")
+        return keys
+
+    def member(self, lease_id: str, tokens: int) -> str:
+        """How a lease stands in the sorted set of its endpoint."""
+        return f"{self.replica}|{tokens}|{lease_id}"
+
+
+class Draft:
+    """An ask in the making."""
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+        self._positions: dict[str, int] = {}
+        self.ask = Ask(names.replica, 0, 0, "", [], [], KEEP, [], [], [], 0, 0)
+
+    def at(self, account: Account, now: float) -> int:
+        """The position of the endpoint. What it can take goes along."""
+        position = self._positions.get(account.endpoint)
+        if position is None:
+            position = self._positions[account.endpoint] = len(self._positions) + 1
+            self.ask.limits.append(account.terms(now))
+        return position
+
+    def claim(self, position: int, claim: Claim) -> None:
+        self.ask.claims.append((position, self._names.member(claim.lease_id, claim.tokens), claim.tokens))
+
+    def release(self, position: int, lease_id: str, lease: Lease, used_tokens: int | None) -> None:
+        difference = 0 if used_tokens is None else used_tokens - lease.tokens
+        self.ask.released.append((position, self._names.member(lease_id, lease.tokens), lease.shared_slice, difference))
+
+    def write(self, position: int, lease_id: str, tokens: int) -> None:
+        self.ask.written.append((position, self._names.member(lease_id, tokens)))
+
+    def sealed(self) -> tuple[list[str], bytes]:
+        """The script's KEYS and its first argument."""
+        return self._names.keys(self._positions), _encode(self.ask)

@@ -1,0 +1,130 @@
+"""One conversation with a Redis or Valkey server. The only file that knows the redis library."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from contextlib import suppress
+from dataclasses import dataclass, field
+from hashlib import sha1
+from typing import TYPE_CHECKING, Any
+
+from redis.asyncio.connection import ConnectionPool
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
+
+
+REDIRECTION = re.compile(r"(?:MOVED|^) ?\d+ (?P<host>\S+):(?P<port>\d+)$")
+
+
+class LinkError(Exception):
+    """The server did not answer within the budget, or refused. The message is for the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A Lua script, called by its hash once the server knows it."""
+
+    text: str
+    digest: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "digest", sha1(self.text.encode()).hexdigest())  # noqa: S324 - what EVALSHA takes
+
+
+class RedisLink:
+    """One connection, opened when it is needed and dropped at the first doubt. One call at a time.
+
+    All keys of the book lie in one slot, so on a cluster one node serves them all: the link follows a redirection
+    to it, and starts again from the configured addresses when that node fails.
+
+    Args:
+        url: redis://, rediss:// or unix://; several, comma-separated, are tried in turn.
+        budget_s: what a call may take, opening the connection apart, which may take as much again.
+    """
+
+    def __init__(self, url: str, budget_s: float) -> None:
+        self._seeds = [part.strip() for part in url.split(",")]
+        self._budget_s = budget_s
+        self._moved_to: dict[str, Any] = {}
+        self._connection: Any = None
+
+    async def run(self, script: Script, keys: Sequence[str], *args: bytes | str) -> Any:  # noqa: ANN401 - as Redis says
+        """What the script returns. Raises LinkError."""
+        try:
+            return await self._run(script, keys, args)
+        except LinkError:
+            if not self._moved_to:
+                raise
+            return await self._run(script, keys, args)
+
+    async def listen(self, channel: str) -> AsyncGenerator[str]:
+        """What is said on the channel, and "" once at the start: from then on nothing is missed. Raises LinkError."""
+        try:
+            connection = await self._connect()
+            await connection.send_command("SUBSCRIBE", channel)
+            while True:
+                kind, _, said = await connection.read_response(timeout=None)
+                yield said.decode() if kind == b"message" else ""
+        except (RedisError, OSError, TimeoutError) as error:
+            raise self._doubt(error) from error
+        finally:
+            await self.close()
+
+    async def close(self) -> None:
+        """Drops the connection; the next call opens another."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(RedisError, OSError):  # it may be broken already
+                await connection.disconnect(nowait=True)
+
+    async def _connect(self) -> Any:  # noqa: ANN401 - see the pool
+        """Opens one by our own rules: no retries, no health checks, no waiting beyond the budget."""
+        pool: Any = ConnectionPool.from_url(  # whose methods have no types
+            self._seeds[0],
+            protocol=2,
+            retry=Retry(NoBackoff(), 0),
+            health_check_interval=0,
+            socket_connect_timeout=self._budget_s,
+            socket_timeout=None,  # a listener waits as long as nothing is said; calls have their own budget
+        )
+        pool.connection_kwargs.update(self._moved_to)
+        connection = pool.make_connection()
+        self._connection = connection
+        async with asyncio.timeout(self._budget_s):
+            await connection.connect()
+        return connection
+
+    async def _run(self, script: Script, keys: Sequence[str], args: Sequence[bytes | str]) -> Any:  # noqa: ANN401
+        try:
+            connection = self._connection or await self._connect()
+            async with asyncio.timeout(self._budget_s):
+                try:
+                    return await _call(connection, "EVALSHA", script.digest, len(keys), *keys, *args)
+                except NoScriptError:
+                    return await _call(connection, "EVAL", script.text, len(keys), *keys, *args)
+        except (RedisError, OSError, TimeoutError) as error:
+            await self.close()
+            raise self._doubt(error) from error
+        except asyncio.CancelledError:
+            await self.close()  # else the next call would read this one's answer
+            raise
+
+    def _doubt(self, error: Exception) -> LinkError:
+        """Decides where to connect next: the node that a redirection names, else the next configured address."""
+        moved = None if self._moved_to else REDIRECTION.search(str(error))
+        if moved:
+            self._moved_to = {"host": moved["host"], "port": int(moved["port"])}
+        else:
+            self._moved_to = {}
+            self._seeds.append(self._seeds.pop(0))
+        return LinkError(f"{type(error).__name__}: {error}".rstrip(": "))
+
+
+async def _call(connection: Any, *words: bytes | str | int) -> Any:  # noqa: ANN401 - as Redis says
+    await connection.send_command(*words)
+    return await connection.read_response()
