@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 BINARIES = tuple(name for name in ("redis-server", "valkey-server") if shutil.which(name))
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """One that nobody listens on just now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -28,7 +29,7 @@ class RedisServer:
     """Keeps its port over restarts, so that clients find it again. Keeps nothing on disk."""
 
     def __init__(self, binary: str = "redis-server", *options: str) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._command = [
             *(binary, "--bind", "127.0.0.1", "--port", str(self.port)),

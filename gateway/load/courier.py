@@ -137,12 +137,13 @@ class Courier:
             self._outbox.part()
             return False
         self._observer.exchanged(clock() - started)
-        renewed, self._epoch = reply.epoch != self._epoch, reply.epoch
-        self._outbox.hear(reply, renewed=renewed)
-        if renewed and self._outbox.shared:
+        if self._outbox.shared and reply.epoch != self._epoch:
+            self._epoch = ""
             self._share(shared=False, why="it has lost what it knew")
             self._outbox.part()
             return False
+        renewed, self._epoch = reply.epoch != self._epoch, reply.epoch
+        self._outbox.hear(reply, renewed=renewed)
         return True
 
     async def _listen(self) -> None:
