@@ -82,10 +82,14 @@ class Answers(Protocol):
 
 
 class PoolAnswers:
-    """Answers of a pool: made-up words of the recorded length, with the recorded score."""
+    """Answers of a pool: made-up words of the recorded length, with the recorded score.
 
-    def __init__(self, pool: Pool) -> None:
+    `label` begins every text, with its model's name for `{model}`; it counts toward the length.
+    """
+
+    def __init__(self, pool: Pool, *, label: str = "") -> None:
         self._pool = pool
+        self._labels = {name: label.format(model=name) for name in pool.models}
         self._columns = {name: column for column, name in enumerate(pool.models)}
         self._rows: dict[Prompt | str, int] = {}
         queries = pool.queries
@@ -112,7 +116,7 @@ class PoolAnswers:
         known_input = None if row is None else _known(pool.input_tokens, row, column)
         seed = zlib.crc32(prompt.text.encode("utf-8", "surrogatepass"))
         return Answer(
-            text=words(tokens, seed),
+            text=(self._labels[model] + words(tokens, seed))[: tokens * CHARACTERS_PER_TOKEN],
             input_tokens=estimated_tokens(prompt) if known_input is None else round(known_input),
             output_tokens=tokens,
             id=f"{seed:08x}{column:02x}",
