@@ -8,14 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import numpy as np
 import uvloop
 
 from gateway.lab.drive import CONCURRENCY, Plan, drive
 from gateway.lab.drive_report import summary
+from predictors.artifact import ArtifactError, load
+from predictors.hashes import text_hashes
 from predictors.pool import PoolError, read_pool
 
 if TYPE_CHECKING:
     from gateway.lab.drive_reply import Sent
+    from predictors.pool import Queries
 
 
 @click.command(name="drive")
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
 @click.option("--base-url", required=True, help="The gateway, as an OpenAI client takes it.")
 @click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Arrivals per second, whatever comes back.")
 @click.option("--concurrency", type=click.IntRange(1), help=f"Clients that wait for their answers [{CONCURRENCY}].")
+@click.option("--artifact", type=click.Path(path_type=Path), help="Leave out the queries that it was trained on.")
 @click.option("--limit", type=click.IntRange(1), help="Send the first N queries only.")
 @click.option("--model", default="auto", show_default=True, help="A route or a model.")
 @click.option("--min-quality", type=click.FloatRange(0, 1), help="A floor for each query.")
@@ -36,6 +41,7 @@ def command(
     base_url: str,
     rate: float | None,
     concurrency: int | None,
+    artifact: Path | None,
     limit: int | None,
     model: str,
     min_quality: float | None,
@@ -49,10 +55,11 @@ def command(
         raise click.UsageError("--rate and --concurrency exclude each other")
     try:
         outcomes = read_pool(pool)
-    except PoolError as error:
+        fresh = unseen(outcomes.queries, artifact)
+    except (PoolError, ArtifactError) as error:
         raise click.ClickException(str(error)) from error
     plan = Plan(base_url, model, stream, min_quality, concurrency or CONCURRENCY, rate, api_key, timeout)
-    rows = range(len(outcomes.queries.ids))[:limit]
+    rows = fresh[:limit]
     ended: list[Sent] = []
     with click.progressbar(length=len(rows), label="drive", file=sys.stderr) as bar:
 
@@ -61,10 +68,19 @@ def command(
             bar.update(1)
 
         seconds = uvloop.run(drive(outcomes.queries, rows, plan, seen))
-    report = summary(outcomes, ended, seconds, model=model)
+    overlap = len(outcomes.queries.ids) - len(fresh)
+    report = summary(outcomes, ended, seconds, model=model) | {"overlapping_excluded": overlap}
     click.echo(json.dumps(report) if as_json else text_of(report))
     if ended and report["lost"] == len(ended):
         raise click.ClickException(f"{base_url}: no answer to any query ({', '.join(report['errors'])})")
+
+
+def unseen(queries: Queries, artifact: Path | None) -> list[int]:
+    """The rows whose text the artifact was not trained on, in file order; all rows without an artifact."""
+    if artifact is None:
+        return list(range(len(queries.ids)))
+    trained_on = np.isin(text_hashes(queries.prompts), load(artifact).text_hashes)
+    return [int(row) for row in np.flatnonzero(~trained_on)]
 
 
 def text_of(report: dict[str, Any]) -> str:
@@ -74,7 +90,7 @@ def text_of(report: dict[str, Any]) -> str:
     success = f"success {_number(report['success'])} ± {_number(report['success_standard_error'])}"
     cost = f"cost {_number(report['cost_per_1k_usd'])} USD per 1,000 queries"
     lines = [
-        f"sent {report['sent']}: {counts}",
+        f"sent {report['sent']}: {counts}; left out as trained on {report['overlapping_excluded']}",
         f"{success} over {report['scored']} scored (predicted {_number(report['predicted_quality'])})",
         f"{cost} (by the gateway's headers {_number(report['header_cost_per_1k_usd'])})",
         f"latency p50 {_number(spread['p50'])} s, p99 {_number(spread['p99'])} s; {report['per_second']} per second",

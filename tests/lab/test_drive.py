@@ -5,24 +5,28 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import asynccontextmanager
+from importlib.resources import files
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import web
 from click.testing import CliRunner
 
-from gateway.cli.drive import command
+from gateway.cli.drive import command, unseen
 from gateway.lab.drive import Plan, calls, drive
 from gateway.lab.drive_reply import End, Sent
 from gateway.lab.drive_report import best_single, summary
 from gateway.lab.replay import Replay, endpoint_url, serving
 from gateway.lab.replay_answers import PoolAnswers
 from gateway.lab.replay_pace import Pace
+from predictors.artifact import save
+from predictors.pool import read_pool
+from predictors.training import train
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
-    from pathlib import Path
 
     from predictors.pool import Pool
 
@@ -192,3 +196,14 @@ def test_a_gateway_that_is_not_there_is_one_clear_error(pool_file: Path, unused_
 def test_a_rate_and_a_number_of_clients_exclude_each_other(pool_file: Path) -> None:
     arguments = ["--pool", str(pool_file), "--base-url", "x", "--rate", "1", "--concurrency", "1"]
     assert CliRunner().invoke(command, arguments).exit_code == 2
+
+
+def test_queries_that_the_artifact_was_trained_on_are_left_out(tmp_path: Path) -> None:
+    source = str(files("gateway.lab") / "demo_pool.jsonl")
+    lines = Path(source).read_text(encoding="utf-8").splitlines()
+    half = tmp_path / "half.jsonl"
+    half.write_text("\n".join(lines[:40]), encoding="utf-8")
+    save(train([read_pool(half)]), tmp_path / "artifact")
+    queries = read_pool(Path(source)).queries
+    assert unseen(queries, tmp_path / "artifact") == list(range(40, 80))
+    assert unseen(queries, None) == list(range(80))
