@@ -74,14 +74,22 @@ def headroom(whole: Headroom, load: Load) -> Headroom:
     )
 
 
-def eased(free: Headroom, whole: Headroom, factor: NDArray[np.float64]) -> Headroom:
-    """The headroom when an endpoint may use only a share (E,) of its slots, as a recovered one does in its slow start.
+def eased(
+    free: Headroom, whole: Headroom, share: NDArray[np.float64], probes: NDArray[np.int64] | None = None
+) -> Headroom:
+    """The headroom as breakers allow it.
 
-    A share above 0 leaves at least one slot, else nothing would ever show that the endpoint is well again.
+    Args:
+        free: what is left.
+        whole: what there is when nothing is taken.
+        share: (E,) of its slots that an endpoint may use: 1 is well, less is a slow start, 0 is not to be tried. Above
+            0 it leaves one slot at least, else nothing would ever show that the endpoint is well.
+        probes: (E,) queries that may try it where the share is 0.
     """
-    allowed = np.ceil(whole.slots * np.clip(factor, 0.0, 1.0)).astype(np.int64)
-    taken = whole.slots - free.slots
-    slots = np.clip(allowed - taken, 0, free.slots)
+    allowed = np.ceil(whole.slots * np.clip(share, 0.0, 1.0)).astype(np.int64)
+    slots = np.clip(allowed - (whole.slots - free.slots), 0, free.slots)
+    if probes is not None:
+        slots = np.where(share > 0, slots, np.minimum(free.slots, probes))
     return Headroom(slots=slots, requests=free.requests, tokens=free.tokens, kv=free.kv)
 
 

@@ -52,6 +52,11 @@ def test_full_share_is_no_easing() -> None:
     assert eased(whole, whole, np.array([1.0])).slots.tolist() == [5]
 
 
+def test_an_open_endpoint_is_offered_to_its_probe_alone() -> None:
+    whole = limits([Capacity(5), Capacity(5), Capacity(5)])
+    assert eased(whole, whole, np.array([0.0, 0.0, 1.0]), _ints(1, 0, 0)).slots.tolist() == [1, 0, 5]
+
+
 def test_the_roomiest_is_chosen_and_a_full_one_never() -> None:
     draw = random.Random(1).random
     assert roomiest(_ints(1, 7, 3), draw) == 1
