@@ -1,0 +1,93 @@
+"""From prompts to numbers. An encoder is fitted on texts alone, never on outcomes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from predictors.base import Prompt
+
+    Floats = NDArray[np.float32]
+
+ENGINES = ("lexical",)
+
+
+class EncoderError(ValueError):
+    """An encoder that is not there. The message says what to install or to name instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Q encoded prompts.
+
+    Args:
+        inputs: (Q, F) float32, what the trained parts read; about unit scale.
+        vectors: (Q, D) float32 unit vectors for retrieval; a row of zeros for a prompt without a known n-gram.
+    """
+
+    inputs: Floats
+    vectors: Floats
+
+    def rows(self, index: NDArray[np.int64]) -> Features:
+        """Those prompts alone."""
+        return Features(self.inputs[index], self.vectors[index])
+
+
+class Reading(Protocol):
+    """Prompts read once, before anything is fitted: folds of one history share it."""
+
+    def rows(self, index: NDArray[np.int64]) -> Reading:
+        """Those prompts alone."""
+
+
+class Encoder(Protocol):
+    """Encodes prompts. Deterministic; keeps none of them."""
+
+    @property
+    def name(self) -> str:
+        """Its engine, one of ENGINES."""
+
+    def encode(self, prompts: Sequence[Prompt]) -> Features:
+        """Features of any prompts: empty, long, binary, of any language."""
+
+    def arrays(self) -> Mapping[str, NDArray[np.generic]]:
+        """All that `restore` needs."""
+
+
+class Engine(Protocol):
+    """A kind of encoder."""
+
+    def read(self, prompts: Sequence[Prompt]) -> Reading:
+        """The costly half of encoding, which needs no fit."""
+
+    def fit(self, reading: Reading, seed: int) -> Encoder:
+        """An encoder fitted on these prompts."""
+
+    def project(self, encoder: Encoder, reading: Reading) -> Features:
+        """What the encoder makes of prompts that are read already; the same as `encode`."""
+
+    def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> Encoder:
+        """The encoder that gave these arrays.
+
+        Raises:
+            EncoderError: arrays are missing or of the wrong shape.
+        """
+
+
+def engine(name: str) -> Engine:
+    """The named engine.
+
+    Raises:
+        EncoderError: there is none of that name, or its package or model is missing.
+    """
+    if name == "lexical":
+        from predictors.lexical import LexicalEngine  # noqa: PLC0415 - one engine is loaded, not all
+
+        return LexicalEngine()
+    raise EncoderError(f"encoder {name!r} is not known; there are: {', '.join(ENGINES)}")

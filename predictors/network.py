@@ -1,0 +1,201 @@
+"""The trained part: a few small networks that share one hidden layer over all models, and their average.
+
+A score's logit is its head's prior, plus what is common to all heads (how hard the prompt is), plus the head's own
+deviation. Deviations are held back hardest, for a choice between models rests on them and they are mostly noise. A
+second output tells tasks (a pool's groups) apart, which makes the hidden layer a better one and gives the mixture.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from predictors.logits import sigmoid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
+
+MEMBERS, HIDDEN = 4, 64
+EPOCHS, BATCH, RATE = 15, 128, 3e-3
+DECAY_INPUT, DECAY_HEAD = 0.1, 1.0  # of AdamW: what the hidden layer and the heads' deviations lose per unit of rate
+DROP_INPUT, DROP_HIDDEN = 0.2, 0.3
+TASK_SHARE = 0.3  # of the task's loss beside the scores'
+WARM_UP = 0.1  # share of the steps over which the rate rises
+_BETA_1, _BETA_2 = 0.9, 0.99
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """E members, F inputs, N hidden units, H heads, G tasks.
+
+    Args:
+        entry, entry_bias: (E, F, N) and (E, 1, N).
+        common, common_bias: (E, N, 1) and (E, 1, 1).
+        heads, heads_bias: (E, N, H) and (E, 1, H).
+        tasks, tasks_bias: (E, N, G) and (E, 1, G).
+    """
+
+    entry: Floats
+    entry_bias: Floats
+    common: Floats
+    common_bias: Floats
+    heads: Floats
+    heads_bias: Floats
+    tasks: Floats
+    tasks_bias: Floats
+
+    def __call__(self, inputs: Floats) -> tuple[Floats, Floats, Floats]:
+        """Of (Q, F) inputs: (Q, H) deviation of the logit from the prior, its (Q, H) sd, (Q, G) task shares."""
+        hidden = np.maximum(inputs @ self.entry + self.entry_bias, 0)
+        logits: Floats = hidden @ (self.common + self.heads) + (self.common_bias + self.heads_bias)
+        tasks = _softmax(hidden @ self.tasks + self.tasks_bias)
+        return logits.mean(axis=0), logits.std(axis=0), tasks.mean(axis=0)
+
+
+def fit_network(
+    inputs: Floats,
+    score: NDArray[np.float64],
+    prior: Floats,
+    task: NDArray[np.int64],
+    tasks: int,
+    *,
+    seed: int,
+    progress: Callable[[float], None] | None = None,
+) -> Network:
+    """Trains all members together.
+
+    Args:
+        inputs: (Q, F).
+        score: (Q, H) 0..1, NaN where not known.
+        prior: (H,) logit of each head's prior.
+        task: (Q,) 0..G-1, negative where not known.
+        tasks: G.
+        seed: of the first weights, the order and what is dropped.
+        progress: told the share done.
+    """
+    rng = np.random.default_rng(seed)
+    weights = _first_weights(rng, inputs.shape[1], score.shape[1], tasks)
+    optimiser = _Adam(weights, max(1, EPOCHS * -(-len(inputs) // BATCH)))
+    known = ~np.isnan(score)
+    target, mask = np.where(known, score, 0).astype(np.float32), known.astype(np.float32)
+    label = np.zeros((len(inputs), tasks), np.float32)
+    label[np.flatnonzero(task >= 0), task[task >= 0]] = 1
+    for epoch in range(EPOCHS if len(inputs) else 0):
+        order = np.stack([rng.permutation(len(inputs)) for _ in range(MEMBERS)])
+        for start in range(0, len(inputs), BATCH):
+            pick = order[:, start : start + BATCH]
+            slopes = _slopes(
+                weights,
+                inputs=inputs[pick],
+                target=target[pick],
+                mask=mask[pick],
+                label=label[pick],
+                prior=prior,
+                rng=rng,
+            )
+            optimiser.step(slopes)
+        if progress is not None:
+            progress((epoch + 1) / EPOCHS)
+    return Network(**weights)
+
+
+def _first_weights(rng: np.random.Generator, inputs: int, heads: int, tasks: int) -> dict[str, Floats]:
+    def normal(scale: float, rows: int, columns: int) -> Floats:
+        return rng.standard_normal((MEMBERS, rows, columns), dtype=np.float32) * np.float32(scale)
+
+    def zeros(columns: int) -> Floats:
+        return np.zeros((MEMBERS, 1, columns), np.float32)
+
+    step = HIDDEN**-0.5
+    return {
+        "entry": normal(max(inputs, 1) ** -0.5, inputs, HIDDEN),
+        "entry_bias": zeros(HIDDEN),
+        "common": normal(0.3 * step, HIDDEN, 1),
+        "common_bias": zeros(1),
+        "heads": normal(0.1 * step, HIDDEN, heads),
+        "heads_bias": zeros(heads),
+        "tasks": normal(0.3 * step, HIDDEN, tasks),
+        "tasks_bias": zeros(tasks),
+    }
+
+
+def _slopes(
+    weights: dict[str, Floats],
+    *,
+    inputs: Floats,
+    target: Floats,
+    mask: Floats,
+    label: Floats,
+    prior: Floats,
+    rng: np.random.Generator,
+) -> dict[str, Floats]:
+    """Gradients of the mean loss of one batch per member, with dropout."""
+    inputs = inputs * _kept(rng, inputs.shape, DROP_INPUT)
+    before = inputs @ weights["entry"] + weights["entry_bias"]
+    kept = _kept(rng, before.shape, DROP_HIDDEN) * (before > 0)
+    hidden = before * kept
+    logits = hidden @ (weights["common"] + weights["heads"]) + (weights["common_bias"] + weights["heads_bias"] + prior)
+    known = mask.sum(axis=(1, 2), keepdims=True)
+    miss = (sigmoid(logits) - target) * mask / np.maximum(known, 1)
+    guess = _softmax(hidden @ weights["tasks"] + weights["tasks_bias"])
+    labelled = label.sum(axis=2, keepdims=True)
+    confusion = (guess * labelled - label) * np.float32(TASK_SHARE / max(1, inputs.shape[1]))
+    across = hidden.transpose(0, 2, 1)
+    shared = miss.sum(axis=2, keepdims=True)
+    back = miss @ (weights["common"] + weights["heads"]).transpose(0, 2, 1)
+    back = (back + confusion @ weights["tasks"].transpose(0, 2, 1)) * kept
+    return {
+        "entry": inputs.transpose(0, 2, 1) @ back,
+        "entry_bias": back.sum(axis=1, keepdims=True),
+        "common": across @ shared,
+        "common_bias": shared.sum(axis=1, keepdims=True),
+        "heads": across @ miss,
+        "heads_bias": miss.sum(axis=1, keepdims=True),
+        "tasks": across @ confusion,
+        "tasks_bias": confusion.sum(axis=1, keepdims=True),
+    }
+
+
+class _Adam:
+    """AdamW over named arrays, changed in place: the rate warms up, then falls as a cosine to 0."""
+
+    def __init__(self, weights: dict[str, Floats], steps: int) -> None:
+        self._weights, self._steps, self._done = weights, steps, 0
+        self._mean = {name: np.zeros_like(value) for name, value in weights.items()}
+        self._square = {name: np.zeros_like(value) for name, value in weights.items()}
+        self._decay = {"entry": DECAY_INPUT, "common": DECAY_INPUT, "tasks": DECAY_INPUT, "heads": DECAY_HEAD}
+
+    def step(self, slopes: dict[str, Floats]) -> None:
+        self._done += 1
+        share = self._done / self._steps
+        rate = RATE * min(1.0, share / WARM_UP) * 0.5 * (1 + np.cos(np.pi * min(share, 1.0)))
+        level_1, level_2 = 1 - _BETA_1**self._done, 1 - _BETA_2**self._done
+        for name, slope in slopes.items():
+            mean, square, value = self._mean[name], self._square[name], self._weights[name]
+            mean += np.float32(1 - _BETA_1) * (slope - mean)
+            square += np.float32(1 - _BETA_2) * (slope * slope - square)
+            push = (mean / np.float32(level_1)) / (np.sqrt(square / np.float32(level_2)) + np.float32(1e-8))
+            value *= np.float32(1 - rate * self._decay.get(name, 0.0))
+            value -= np.float32(rate) * push
+
+
+def _kept(rng: np.random.Generator, shape: tuple[int, ...], drop: float) -> Floats:
+    """Inverted dropout: 0 or 1/(1 - drop). Bytes are random enough and four times as cheap."""
+    draw = rng.integers(0, 256, shape, np.uint8)
+    kept: Floats = (draw >= round(256 * drop)).astype(np.float32)
+    kept *= np.float32(1 / (1 - drop))
+    return kept
+
+
+def _softmax(logits: NDArray[np.floating]) -> Floats:
+    if not logits.shape[-1]:
+        return logits.astype(np.float32)
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    shares: Floats = powers / powers.sum(axis=-1, keepdims=True)
+    return shares
