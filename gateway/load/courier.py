@@ -8,6 +8,7 @@ import secrets
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Protocol
 
+from gateway.load.background import background
 from gateway.load.exchange import KEEP, LEAVE, SCRIPT, WRITE, heard
 from gateway.load.redis_link import LinkError, RedisLink
 
@@ -73,19 +74,9 @@ class Courier:
     async def running(self) -> AsyncIterator[None]:
         """Talks for as long as the block lasts, then takes this replica's leases out. Redis need not be there."""
         self._share(shared=await self._exchange(WRITE))
-        failure: Exception | None = None
         try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(talk) for talk in (self._converse(), self._refresh(), self._listen())]
-                try:
-                    yield
-                except Exception as error:  # noqa: BLE001 - the block's own: raised below, not as part of a group
-                    failure = error
-                finally:
-                    for task in tasks:
-                        task.cancel()
-            if failure is not None:
-                raise failure
+            async with background(self._converse(), self._refresh(), self._listen()):
+                yield
         finally:
             self._outbox.shared = False
             self._observer.sharing(shared=False)

@@ -17,6 +17,7 @@ from gateway.load.courier import Courier, Unobserved
 from gateway.load.exchange import Names
 from gateway.load.ledger import Ledger
 from gateway.load.outbox import Outbox
+from gateway.load.redis_sums import RedisSums
 from gateway.load.waiters import Waiters
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class RedisLoadBook:
         self._courier = Courier(
             self._outbox, names, url, lease_s=lease_s, budget_s=budget_s, observer=observer or Unobserved()
         )
+        self.sums = RedisSums(url, prefix, budget_s)  # shared by the same replicas, through a connection of its own
         self._stack = AsyncExitStack()
 
     @property
@@ -85,6 +87,7 @@ class RedisLoadBook:
 
     async def __aenter__(self) -> Self:
         await self._stack.enter_async_context(self._courier.running())
+        await self._stack.enter_async_context(self.sums.running())
         return self
 
     async def __aexit__(
