@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gateway.core.instance import CLOSED
 from gateway.core.problem import HELD
 
 if TYPE_CHECKING:
@@ -20,11 +19,10 @@ def own_best(price: Ints, slots: Ints) -> Ints:
     """
     endpoints = len(slots)
     choice: Ints = price.argmin(axis=1)
-    cheapest = price[np.arange(len(choice)), choice]
-    tied = (price[:, :endpoints] == cheapest[:, None]) & (cheapest < CLOSED)[:, None]
-    several = np.flatnonzero(np.count_nonzero(tied, axis=1) > 1)
-    if len(several):
-        _spread(choice, tied, several, slots)
+    cheapest = price == price.min(axis=1)[:, None]
+    if np.count_nonzero(cheapest) > len(choice):
+        tied = cheapest[:, :endpoints]
+        _spread(choice, tied, np.flatnonzero(tied.sum(axis=1) > 1), slots)
     choice[choice == endpoints] = HELD
     return choice
 

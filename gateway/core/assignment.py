@@ -15,11 +15,12 @@ class Step(StrEnum):
 
     ARGMIN = "argmin"  # no row binds: each query's own best is optimal
     TRANSPORT = "transport"  # only slots bind: solved exactly
+    DUAL = "dual"  # prices for the side rows gave an answer that their own bound proves good enough
     CP_SAT = "cp_sat"  # token, gang, quality or budget rows bind
     INCUMBENT = "incumbent"  # the solver was late or failed: the best feasible answer at hand
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Warm:
     """Prices that one batch leaves for the next, in nano-dollars per unit of each row. Any values are legal."""
 

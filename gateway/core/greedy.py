@@ -13,8 +13,10 @@ from gateway.core.instance import CLOSED
 from gateway.core.problem import HELD, NO_GANG
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from gateway.core.instance import Instance
-    from gateway.core.problem import Ints
+    from gateway.core.problem import Floats, Ints
 
 
 class Room:
@@ -55,13 +57,24 @@ class Room:
 
 def one_by_one(instance: Instance) -> Ints:
     """(Q,) in the order of arrival. With a batch-quality row, each member looks first where it would be met alone."""
+    return _fill(instance, range(instance.shape[0]), _own_order(instance))
+
+
+def by_regret(instance: Instance, reduced: Floats) -> Ints:
+    """(Q,) by prices that already tell what room is worth; first whoever would lose most by its second best."""
+    two = np.partition(reduced, 1, axis=1)[:, :2] if reduced.shape[1] > 1 else np.zeros((len(reduced), 2))
+    sequence = np.argsort(two[:, 0] - two[:, 1], kind="stable").tolist()
+    return _fill(instance, sequence, np.argsort(reduced, axis=1, kind="stable"))
+
+
+def _fill(instance: Instance, sequence: Iterable[int], columns: Ints) -> Ints:
+    """(Q,) each query of the sequence at the first of its columns (Q, E + 1) that has room."""
     queries, endpoints = instance.shape
-    order = _own_order(instance)
-    stop = (order == endpoints).argmax(axis=1).tolist()
-    preference = order.tolist()
+    stop = (columns == endpoints).argmax(axis=1).tolist()
+    preference = columns.tolist()
     room = Room(instance)
     choice = np.full(queries, HELD, np.int64)
-    for query in range(queries):
+    for query in sequence:
         for endpoint in preference[query][: stop[query]]:
             if room.admits(query, endpoint):
                 room.take(query, endpoint)

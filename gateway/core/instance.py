@@ -59,9 +59,10 @@ def make_instance(problem: Problem) -> Instance:
     for budget in problem.budgets:
         if not (budget.cost < 0).any():
             fits &= (budget.cost <= max(0, budget.limit)) | ~budget.members[:, None]
-    hold = np.clip(problem.hold, -SCORE_LIMIT, SCORE_LIMIT)
-    dearest = np.where(fits, score, -CLOSED).max(axis=1, initial=-CLOSED)
-    held = np.where(problem.may_hold, hold, np.maximum(hold, dearest))
+    held = np.maximum(np.minimum(problem.hold, SCORE_LIMIT), -SCORE_LIMIT)
+    if not problem.may_hold.all():
+        dearest = np.where(fits, score, -CLOSED).max(axis=1, initial=-CLOSED)
+        held = np.where(problem.may_hold, held, np.maximum(held, dearest))
     return _priced(problem, fits, score, held)
 
 
@@ -75,16 +76,19 @@ def quality_instance(instance: Instance, row: BatchQuality) -> Instance:
 def _priced(problem: Problem, fits: Bools, score: Ints, held: Ints) -> Instance:
     queries, endpoints = problem.shape
     slots = np.maximum(problem.slots, 0)
-    money = np.empty((queries, endpoints + 1), np.int64)
-    money[:, :endpoints] = np.where(fits & (slots > 0), score, CLOSED)
+    money = np.full((queries, endpoints + 1), CLOSED)
+    np.copyto(money[:, :endpoints], score, where=fits & (slots > 0))
     money[:, endpoints] = held
-    penalty = _penalty(problem, np.column_stack([np.where(fits, score, held[:, None]), held]))
-    price = money.copy()
-    price[:, endpoints] += np.where(problem.may_hold, 0, penalty)
+    penalty = 0
+    price = money
+    if not problem.may_hold.all():
+        penalty = _penalty(problem, np.where(fits, score, held[:, None]), held)
+        price = money.copy()
+        price[:, endpoints] += np.where(problem.may_hold, 0, penalty)
     return Instance(problem=problem, slots=slots, fits=fits, price=price, money=money, penalty=penalty)
 
 
-def _penalty(problem: Problem, options: Ints) -> int:
+def _penalty(problem: Problem, options: Ints, held: Ints) -> int:
     """More than the rest of the batch can save when one more query is left without room.
 
     With slots alone, one query in or out re-places at most one query per endpoint: a simple alternating path; twice
@@ -92,9 +96,9 @@ def _penalty(problem: Problem, options: Ints) -> int:
     places with all the others.
     """
     queries, endpoints = problem.shape
-    if problem.may_hold.all():
-        return 0
-    spread = options.max(axis=1) - options.min(axis=1)
+    spread = np.maximum(options.max(axis=1, initial=-CLOSED), held) - np.minimum(
+        options.min(axis=1, initial=CLOSED), held
+    )
     if problem.has_side_rows:
         return int(spread.sum()) + 1
     return 2 * int(spread.max()) * (min(queries, endpoints) + 2) + 1

@@ -17,6 +17,7 @@ from gateway.core.assignment import Assignment, Step, Warm
 from gateway.core.greedy import one_by_one
 from gateway.core.instance import make_instance
 from gateway.core.joint import Answer, solve_jointly
+from gateway.core.relaxation import ROUNDING
 from gateway.core.rows import missing_quality, side_rows_exceeded, slots_exceeded
 from gateway.core.shadow import slot_savings
 
@@ -24,15 +25,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gateway.core.instance import Instance
-    from gateway.core.problem import Problem
+    from gateway.core.problem import Ints, Problem
+
+
+EXACT = (Step.ARGMIN, Step.TRANSPORT)
 
 
 def solve(
     problem: Problem,
     *,
     budget_s: float,
-    warm: Warm | None = None,  # noqa: ARG001 - the dual method takes it
-    clock: Callable[[], float] | None = None,  # noqa: ARG001 - the dual method takes it
+    warm: Warm | None = None,
+    clock: Callable[[], float] | None = None,
 ) -> Assignment:
     """Decides a batch. Any Problem whose arrays have the right shapes gets an answer; nothing is raised.
 
@@ -46,15 +50,25 @@ def solve(
     choice = own_best(instance.price, instance.slots)
     if not slots_exceeded(problem, choice):
         if not side_rows_exceeded(problem, choice):
-            return _certified(instance, Answer(choice, instance.penalised(choice), Step.ARGMIN))
+            return _certified(instance, Answer(choice, instance.penalised(choice), Step.ARGMIN), warm)
     else:
         placed = transport.place(instance.price, instance.slots)
         if placed is None:
-            return _certified(instance, Answer(one_by_one(instance), instance.penalised(choice), Step.INCUMBENT))
+            return _certified(instance, Answer(one_by_one(instance), instance.penalised(choice), Step.INCUMBENT), warm)
         choice = placed
         if not side_rows_exceeded(problem, choice):
-            return _certified(instance, Answer(choice, instance.penalised(choice), Step.TRANSPORT))
-    return _certified(instance, solve_jointly(instance, instance.penalised(choice), seconds=budget_s))
+            return _certified(instance, Answer(choice, instance.penalised(choice), Step.TRANSPORT), warm)
+    floor = instance.penalised(choice)
+    return _certified(instance, solve_jointly(instance, floor, seconds=budget_s, warm=warm, clock=clock))
+
+
+def separable(problem: Problem) -> Assignment | None:
+    """The first rung alone, for a caller that would have to fetch the others: None when some row is exceeded."""
+    instance = make_instance(problem)
+    choice = own_best(instance.price, instance.slots)
+    if slots_exceeded(problem, choice) or side_rows_exceeded(problem, choice):
+        return None
+    return _certified(instance, Answer(choice, instance.penalised(choice), Step.ARGMIN))
 
 
 def at_once(problem: Problem) -> Assignment:
@@ -64,21 +78,35 @@ def at_once(problem: Problem) -> Assignment:
     return _certified(instance, Answer(one_by_one(instance), bound, Step.INCUMBENT))
 
 
-def _certified(instance: Instance, answer: Answer) -> Assignment:
+def _certified(instance: Instance, answer: Answer, warm: Warm | None = None) -> Assignment:
     """The answer with its certificate, in money: penalties are taken out of both sides."""
     choice = answer.choice
     objective = instance.objective(choice)
     without_room = instance.without_room(choice)
-    bound = math.ceil(answer.bound - without_room * instance.penalty - 1e-3)
-    exact = answer.step in (Step.ARGMIN, Step.TRANSPORT)
+    greedy = choice if answer.step is Step.ARGMIN else answer.greedy
+    if answer.step in EXACT:
+        bound, shadow = objective, slot_savings(instance, choice)
+    else:
+        bound = math.floor(answer.bound - ROUNDING * abs(answer.bound)) - without_room * instance.penalty
+        shadow = _prices_of_slots(instance, answer.warm)
     return Assignment(
         choice=choice,
         objective=objective,
         bound=min(objective, bound),
         step=answer.step,
-        gain=0 if answer.step is Step.ARGMIN else instance.objective(one_by_one(instance)) - objective,
-        shadow=slot_savings(instance, choice) if exact else np.zeros(instance.shape[1], np.int64),
+        gain=instance.objective(one_by_one(instance) if greedy is None else greedy) - objective,
+        shadow=shadow,
         without_room=without_room,
         missing_quality=missing_quality(instance.problem, choice),
-        warm=None,
+        warm=warm if answer.warm is None else answer.warm,
     )
+
+
+def _prices_of_slots(instance: Instance, warm: Warm | None) -> Ints:
+    """(E,) what a slot is worth by the prices of the rows, an estimate; a stranded query's penalty is no money."""
+    if warm is None:
+        return np.zeros(instance.shape[1], np.int64)
+    price: Ints = np.rint(warm.local[0]).astype(np.int64)
+    if instance.penalty:
+        price %= instance.penalty
+    return price

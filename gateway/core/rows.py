@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def load_of(problem: Problem, choice: Ints) -> Ints:
     """(E,) how many queries each endpoint gets."""
-    counts: Ints = np.bincount(choice[choice >= 0], minlength=problem.shape[1])
+    counts: Ints = np.bincount(choice - HELD, minlength=problem.shape[1] + 1)[1:]
     return counts
 
 

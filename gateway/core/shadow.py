@@ -24,16 +24,17 @@ def slot_savings(instance: Instance, choice: Ints) -> Ints:
     Where one more slot would also have kept a query from being left without room, only the money is counted.
     """
     queries, endpoints = instance.shape
-    problem = instance.problem
-    full = load_of(problem, choice) >= instance.slots
-    if not queries or not full.any():
-        return np.zeros(endpoints, np.int64)
-    price = np.where(instance.fits, problem.score, CLOSED)
+    nothing = np.zeros(endpoints, np.int64)
+    full = load_of(instance.problem, choice) >= instance.slots
     now = instance.price[np.arange(queries), choice]
-    change = _dearest_moves(price - now[:, None], choice, endpoints)
+    dearer = instance.problem.score >= now[:, None]
+    if (dearer | ~(instance.fits & full)).all():
+        return nothing  # nobody would rather be at a full endpoint
+    change = np.where(instance.fits, instance.problem.score, CLOSED) - now[:, None]
+    moves = _best_moves(change, choice, endpoints)
     total = np.zeros(endpoints + 1, np.int64)  # by one more slot there; the last is being held, never full
     for _ in range(endpoints):
-        better = np.minimum(np.where(full, (change + total[:, None]).min(axis=0), 0), 0)
+        better = np.minimum(np.where(full, (moves + total[:, None]).min(axis=0), 0), 0)
         if (better == total[:-1]).all():
             break
         total[:-1] = better
@@ -42,7 +43,7 @@ def slot_savings(instance: Instance, choice: Ints) -> Ints:
     return np.maximum(np.where(saved > instance.penalty // 2, saved - instance.penalty, saved), 0)
 
 
-def _dearest_moves(change: Ints, choice: Ints, endpoints: int) -> Ints:
+def _best_moves(change: Ints, choice: Ints, endpoints: int) -> Ints:
     """(E + 1, E) the best change of price by moving one query from row to column."""
     moves = np.full((endpoints + 1, change.shape[1]), CLOSED)
     order = np.argsort(choice, kind="stable")

@@ -50,7 +50,7 @@ def test_the_answer_is_the_optimum(mix: str) -> None:
         assert answer.missing_quality == quality_shortfall(problem, choice)
         assert answer.bound <= best.objective, seed
         steps.add(answer.step)
-    assert steps == {Step.ARGMIN, Step.TRANSPORT} | (set() if mix == "slots" else {Step.CP_SAT})
+    assert steps == {Step.ARGMIN, Step.TRANSPORT} | (set() if mix == "slots" else {Step.DUAL, Step.CP_SAT})
 
 
 @pytest.mark.parametrize("mix", MIXES)
