@@ -1,0 +1,81 @@
+"""From tokens and prices to money: USD (Q, M) for people, nano-dollars for the solvers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gateway.core.problem import NANO
+from gateway.domain import TOKENS_PER_PRICE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from gateway.core.problem import Ints
+    from gateway.domain import Price
+
+CEILING = 1_000_000  # USD: what cannot be priced costs this, so that it is chosen only when nothing else is allowed
+
+
+@dataclass(frozen=True, slots=True)
+class PriceCard:
+    """USD per million tokens of M models, each (M,) float64."""
+
+    input: NDArray[np.float64]
+    cached_input: NDArray[np.float64]
+    output: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, prices: Sequence[Price]) -> PriceCard:
+        """One column per price, in order."""
+        return cls(
+            input=np.array([price.input for price in prices], dtype=np.float64),
+            cached_input=np.array(
+                [price.input if price.cached_input is None else price.cached_input for price in prices],
+                dtype=np.float64,
+            ),
+            output=np.array([price.output for price in prices], dtype=np.float64),
+        )
+
+
+def expected_output(quantiles: ArrayLike, max_tokens: ArrayLike = np.inf) -> NDArray[np.float64]:
+    """E[min(output, max_tokens)] from quantiles at equally spaced levels.
+
+    Args:
+        quantiles: (Q, M, K) tokens; NaN where not known.
+        max_tokens: (Q,) or a number; infinite where the client sets no limit.
+
+    Returns:
+        (Q, M) tokens. Unknown lengths stay NaN, except that a limit bounds nothing it does not know.
+    """
+    limit = np.broadcast_to(np.asarray(max_tokens, dtype=np.float64), np.shape(quantiles)[:1])
+    clipped = np.minimum(np.asarray(quantiles, dtype=np.float64), limit[:, None, None])
+    mean: NDArray[np.float64] = clipped.mean(axis=2)
+    return mean
+
+
+def cost_usd(
+    prices: PriceCard, input_tokens: ArrayLike, output_tokens: ArrayLike, cached_tokens: ArrayLike = 0.0
+) -> NDArray[np.float64]:
+    """Predicted cost in USD; each argument broadcasts to (Q, M) tokens. Cached tokens are part of the input."""
+    cached = np.minimum(np.asarray(cached_tokens, dtype=np.float64), input_tokens)
+    fresh = np.asarray(input_tokens, dtype=np.float64) - cached
+    cost: NDArray[np.float64] = (
+        fresh * prices.input + cached * prices.cached_input + np.asarray(output_tokens) * prices.output
+    ) / TOKENS_PER_PRICE
+    return cost
+
+
+def nano_dollars(usd: ArrayLike) -> Ints:
+    """USD as integers of 1e-9 USD, any shape.
+
+    Rounding moves each value by at most half a nano-dollar, so an objective over Q queries by at most Q/2. What is
+    not a number, or beyond a million dollars, becomes a million dollars.
+    """
+    known = np.nan_to_num(np.asarray(usd, dtype=np.float64), nan=CEILING, posinf=CEILING, neginf=-CEILING)
+    rounded: Ints = np.rint(np.clip(known, -CEILING, CEILING) * NANO).astype(np.int64)
+    return rounded

@@ -1,0 +1,211 @@
+"""A route's promise over time: a multiplier that is carried from batch to batch.
+
+The curve says which multiplier should keep the promise. Sums over past decisions say how live traffic differs from
+the curve's sample (the surprise: what the curve foresaw less what came) and what is owed (the debt: what was aimed at
+less what came). The next queries are placed where the curve, moved by the surprise, gives the goal and pays the debt
+off over a horizon:
+
+    wanted = goal + surprise / (n + PRIOR) + debt / horizon
+
+Surprise is measured against the multipliers that were used, so debt does not drive it: two first-order lags in a row,
+with real poles, which no step of traffic, prices or goal can make oscillate. All of it is a function of the sums, so
+replicas that share sums share the multiplier.
+"""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gateway.core.sums import Sums
+from gateway.domain import MaxCost, MinQuality, Tradeoff
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from gateway.core.curve import Curve
+    from gateway.domain import Objective
+
+    Floats = NDArray[np.float64]
+
+__all__ = ["Promise", "Sums", "spread"]
+
+PRIOR = 500.0  # queries by which the curve outweighs surprise
+FEEDBACK_PRIOR = 100.0  # scored answers by which the curve's own residual outweighs feedback
+MOST_BIAS = 0.2
+GOLDEN = (sqrt(5) - 1) / 2  # steps of the golden ratio fill the unit interval evenly, from any start
+
+# How a debt is paid off. Set by tests/bench/promise.py: the predicted average within 0.3 points of the goal from query
+# 500 on, at most 2 % dearer than the offline optimum.
+FIRST_HORIZON = 400.0  # early debts are noise: they have until then to cancel out
+LEAST_HORIZON = 60.0
+HORIZON_SHARE = 0.12  # of n: an average over more queries may be mended over more
+BATCHES = 2.0  # no fewer than these batches: what is being decided is not in the sums yet
+MOST_DEBT = 12.0  # queries of quality 1; an end of the curve cannot wind it up further
+DEARER, CHEAPER = 2.0, 4.0  # paying it off moves the multiplier up and down by no more than these factors
+TRADEOFF_REACH = 3.0  # a trade-off's multiplier stays within this factor of its curve's
+
+COST_HORIZON = 25.0  # queries; short, because overspending is promised over WINDOW queries
+WINDOW, SLACK = 1_000, 0.01  # overspend allowed over any window, as a share
+MOST_OVERSPENT = 100.0  # queries at the budget; what a spell of dear traffic costs beyond that is forgiven
+CREDIT = 3.0  # standard deviations of the debt; what is left unspent beyond them is forgotten
+
+
+def spread(served: int, count: int) -> Floats:
+    """(count,) numbers in [0, 1), evenly spread within a batch and over batches.
+
+    Args:
+        served: How many queries this replica has decided before.
+        count: How many it is about to decide.
+    """
+    return np.asarray((served + np.arange(count)) * GOLDEN % 1.0, dtype=np.float64)
+
+
+class Promise:
+    """Turns sums into multipliers, for one objective on one curve."""
+
+    def __init__(self, curve: Curve, objective: Objective) -> None:
+        self._curve = curve
+        self._learns = isinstance(objective, MinQuality)
+        self._knots = np.arange(len(curve.multiplier), dtype=np.float64)
+        self._log = np.log(curve.multiplier)
+        self._low, self._high = 0.0, float(len(self._knots) - 1)
+        self._of_cost = isinstance(objective, MaxCost)
+        self._most_debt, self._credit = MOST_DEBT, MOST_DEBT
+        if isinstance(objective, MaxCost):
+            self._axis = curve.cost_usd
+            self._within_budget(objective.usd_per_1k / WINDOW)
+        else:
+            self._axis = curve.predicted
+            self._high = float(curve.last)
+            at = self._position_of(objective)
+            self._goal = self._read(curve.predicted, at)
+            self._residual = self._read(curve.realised, at) - self._goal
+            if isinstance(objective, Tradeoff):
+                self._low, self._high = self._reach(at, TRADEOFF_REACH, TRADEOFF_REACH)
+
+    @property
+    def kind(self) -> str:
+        """What the target of the sums is; sums of one kind mean nothing to a promise of another."""
+        return "cost" if self._of_cost else "quality"
+
+    @property
+    def goal(self) -> float:
+        """The average that is held: predicted quality, or predicted USD per query."""
+        return self._goal
+
+    def multiplier(self, sums: Sums) -> float:
+        """USD per unit of quality, as a query on its own would get it."""
+        return float(self._curve.multiplier[round(self._position(sums, 1))])
+
+    def multipliers(self, sums: Sums, draws: ArrayLike) -> Floats:
+        """USD per unit of quality for each query of the next batch.
+
+        Where the curve jumps, no single multiplier gives the goal: then some queries take the knot below and the
+        others the knot above, in the shares that do.
+
+        Args:
+            sums: What the route remembers.
+            draws: (Q,) from `spread`.
+        """
+        draws = np.asarray(draws, dtype=np.float64)
+        knots = np.floor(self._position(sums, len(draws)) + draws).astype(np.int64)
+        return self._curve.multiplier[np.minimum(knots, int(self._high))]
+
+    def delta(self, sums: Sums, quality: ArrayLike, cost: ArrayLike, *, frozen: bool = False) -> Sums:
+        """What a decided batch adds to the sums.
+
+        Args:
+            sums: As given to `multipliers` for this batch.
+            quality: (Q,) predicted quality of each choice that counts. Those of floored and pinned queries do not.
+            cost: (Q,) predicted USD of the same.
+            frozen: A capacity row changed a choice, so that what came is not the multiplier's doing.
+        """
+        count = np.size(quality)
+        came = float(np.sum(cost if self._of_cost else quality))
+        if frozen:
+            aimed, foreseen = came, came + count * self._surprise(sums)
+        else:
+            aimed = count * self._aim(sums)
+            foreseen = count * self._read(self._axis, self._position(sums, count))
+        delta = Sums(n=count, quality=float(np.sum(quality)), cost=float(np.sum(cost)), aimed=aimed, foreseen=foreseen)
+        debt = self._debt(sums.add(delta))
+        return delta.with_aimed(aimed + min(max(debt, -self._most_debt), self._credit) - debt)
+
+    def bias(self, sums: Sums) -> float:
+        """How far answers score above their estimates by feedback, to add to the route's estimates."""
+        return _within(sums.residual / (sums.scored + FEEDBACK_PRIOR), MOST_BIAS)
+
+    def _aim(self, sums: Sums) -> float:
+        """The goal less the bias that feedback shows beyond the one that the curve was read with."""
+        if not self._learns:
+            return self._goal
+        news = sums.residual - sums.scored * self._residual
+        return self._goal - _within(news / (sums.scored + FEEDBACK_PRIOR), MOST_BIAS)
+
+    def _surprise(self, sums: Sums) -> float:
+        """Per query, in the target's unit."""
+        came = sums.cost if self._of_cost else sums.quality
+        return (sums.foreseen - came) / (sums.n + PRIOR)
+
+    def _debt(self, sums: Sums) -> float:
+        """What is owed in all: positive when more quality, or money, may be spent. Bills above estimates count."""
+        if self._of_cost:
+            return sums.aimed - sums.cost - max(sums.overrun, 0.0)
+        return sums.aimed - sums.quality
+
+    def _position(self, sums: Sums, count: int) -> float:
+        """Where on the curve the next `count` queries are placed, in knots."""
+        debt, aim = self._debt(sums), self._aim(sums)
+        if self._of_cost:
+            # money is off by a factor, where quality is off by a term: prices and lengths multiply
+            factor = (sums.cost + PRIOR * aim) / (sums.foreseen + PRIOR * aim) if aim > 0 else 1.0
+            wanted = (aim + debt / max(COST_HORIZON, BATCHES * count)) / factor
+            return self._where(wanted)
+        settled = aim + self._surprise(sums)
+        horizon = max(LEAST_HORIZON, FIRST_HORIZON - sums.n, HORIZON_SHARE * sums.n, BATCHES * count)
+        low, high = self._reach(self._where(settled), CHEAPER, DEARER)
+        return min(max(self._where(settled + debt / horizon), low), high)
+
+    def _reach(self, at: float, down: float, up: float) -> tuple[float, float]:
+        """Positions whose multipliers are within these factors of `at`, and at least the knots on either side."""
+        log = self._read(self._log, at)
+        low = min(float(np.interp(log - np.log(down), self._log, self._knots)), float(np.floor(at)))
+        high = max(float(np.interp(log + np.log(up), self._log, self._knots)), float(np.floor(at)) + 1.0)
+        return max(low, self._low), min(high, self._high)
+
+    def _where(self, target: float) -> float:
+        """The position that gives a target, in knots."""
+        return min(max(float(np.interp(target, self._axis, self._knots)), self._low), self._high)
+
+    def _read(self, values: Floats, at: float) -> float:
+        return float(np.interp(at, self._knots, values))
+
+    def _position_of(self, objective: MinQuality | Tradeoff) -> float:
+        """Where realised quality is what the objective asks; the nearest end where nothing is."""
+        realised = self._curve.realised[: int(self._high) + 1]
+        asked = (
+            objective.quality
+            if isinstance(objective, MinQuality)
+            else float(realised[0] + (realised[-1] - realised[0]) * objective.level / 10)
+        )
+        above = int(np.searchsorted(realised, asked))
+        if above == 0:
+            return 0.0
+        if above == len(realised):
+            return self._high
+        return above - 1 + float((asked - realised[above - 1]) / (realised[above] - realised[above - 1]))
+
+    def _within_budget(self, usd: float) -> None:
+        """Sets the goal so far below the budget, that chance keeps windows within their slack."""
+        sd = float(np.interp(usd, self._curve.cost_usd, self._curve.cost_sd)) * sqrt(COST_HORIZON / 2)
+        self._credit, self._most_debt = CREDIT * sd, MOST_OVERSPENT * usd
+        # debt swings between the credit and about as much below: a window begins at one end and ends at the other
+        self._goal = usd - max(0.0, 2 * CREDIT * sd - SLACK * WINDOW * usd) / WINDOW
+        self._residual = 0.0
+
+
+def _within(value: float, limit: float) -> float:
+    return min(max(value, -limit), limit)
