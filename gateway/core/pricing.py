@@ -1,4 +1,4 @@
-"""From tokens and prices to money: USD (Q, M) for people, nano-dollars for the solvers."""
+"""From tokens and prices to money, in USD (Q, M). `problem.nano_dollars` makes it whole for the solvers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gateway.core.problem import NANO
 from gateway.domain import TOKENS_PER_PRICE
 
 if TYPE_CHECKING:
@@ -15,10 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from gateway.core.problem import Ints
     from gateway.domain import Price
-
-CEILING = 1_000_000  # USD: what cannot be priced costs this, so that it is chosen only when nothing else is allowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +46,7 @@ def expected_output(quantiles: ArrayLike, max_tokens: ArrayLike = np.inf) -> NDA
         max_tokens: (Q,) or a number; infinite where the client sets no limit.
 
     Returns:
-        (Q, M) tokens. Unknown lengths stay NaN, except that a limit bounds nothing it does not know.
+        (Q, M) tokens; what is not known stays NaN.
     """
     limit = np.broadcast_to(np.asarray(max_tokens, dtype=np.float64), np.shape(quantiles)[:1])
     clipped = np.minimum(np.asarray(quantiles, dtype=np.float64), limit[:, None, None])
@@ -68,14 +64,3 @@ def cost_usd(
         fresh * prices.input + cached * prices.cached_input + np.asarray(output_tokens) * prices.output
     ) / TOKENS_PER_PRICE
     return cost
-
-
-def nano_dollars(usd: ArrayLike) -> Ints:
-    """USD as integers of 1e-9 USD, any shape.
-
-    Rounding moves each value by at most half a nano-dollar, so an objective over Q queries by at most Q/2. What is
-    not a number, or beyond a million dollars, becomes a million dollars.
-    """
-    known = np.nan_to_num(np.asarray(usd, dtype=np.float64), nan=CEILING, posinf=CEILING, neginf=-CEILING)
-    rounded: Ints = np.rint(np.clip(known, -CEILING, CEILING) * NANO).astype(np.int64)
-    return rounded
