@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gateway.load.outbox import Outbox
 
 FIRST_RETRY_S, LAST_RETRY_S = 0.05, 0.5
+SETTLE_S = LAST_RETRY_S + 0.1  # by then every other replica has tried again and written what it holds
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,6 @@ class Courier:
         self._mouth = RedisLink(url, budget_s)
         self._ear = RedisLink(url, budget_s)
         self._lease_s = lease_s
-        self._settle_s = LAST_RETRY_S + 2 * budget_s
         self._observer = observer
         self._turn = 0
         self._epoch = ""
@@ -106,7 +106,7 @@ class Courier:
         while not await self._exchange(WRITE):
             await asyncio.sleep(delay)
             delay = min(2 * delay, LAST_RETRY_S)
-        await asyncio.sleep(self._settle_s)
+        await asyncio.sleep(SETTLE_S)
         self._share(shared=True)
         self._write_due = True
         self._outbox.ready.set()

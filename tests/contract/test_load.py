@@ -47,7 +47,7 @@ def opened(server: RedisServer | None) -> Opened:
         if server is None:
             yield MemoryLoadBook(capacities, clock)
         else:
-            async with RedisLoadBook(capacities, server.url, clock) as book:
+            async with RedisLoadBook(capacities, server.url, clock, budget_s=2.0) as book:
                 assert book.shared
                 yield book
                 assert book.shared

@@ -31,7 +31,7 @@ def opened(request: pytest.FixtureRequest) -> Opened:
         if url is None:
             yield MemorySums()
         else:
-            store = RedisSums(url, "test", 0.05)
+            store = RedisSums(url, "test", 2.0)
             async with store.running():
                 yield store
 
@@ -71,7 +71,7 @@ async def test_the_memory_is_bounded(opened: Opened) -> None:
 
 
 async def test_replicas_add_to_the_same_sums(redis_url: str) -> None:
-    stores = [RedisSums(redis_url, "test", 0.05) for _ in range(3)]
+    stores = [RedisSums(redis_url, "test", 2.0) for _ in range(3)]
     async with AsyncExitStack() as stack:
         for store in stores:
             await stack.enter_async_context(store.running())
@@ -79,7 +79,7 @@ async def test_replicas_add_to_the_same_sums(redis_url: str) -> None:
             for store in stores:
                 await store.add("auto", {"n": 1.0, "quality": 0.5})
             await asyncio.sleep(0)
-    late = RedisSums(redis_url, "test", 0.05)
+    late = RedisSums(redis_url, "test", 2.0)
     async with late.running():
         sums = await late.read("auto")
     # Which deltas travelled together decides how much the earlier ones faded; never by more than all at once.

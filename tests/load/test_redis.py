@@ -22,8 +22,12 @@ if TYPE_CHECKING:
 CAPACITY = {"a": Capacity(8)}
 
 
-def _book(url: str, capacities: dict[str, Capacity] | None = None, *, lease_s: float = 15.0) -> RedisLoadBook:
-    return RedisLoadBook(capacities or CAPACITY, url, asyncio.get_running_loop().time, lease_s=lease_s)
+def _book(
+    url: str, capacities: dict[str, Capacity] | None = None, *, lease_s: float = 15.0, budget_s: float = 2.0
+) -> RedisLoadBook:
+    """With patience: on a busy machine 50 ms may pass for other reasons than those that a test is about."""
+    clock = asyncio.get_running_loop().time
+    return RedisLoadBook(capacities or CAPACITY, url, clock, lease_s=lease_s, budget_s=budget_s)
 
 
 def _claims(name: str, count: int) -> list[Claim]:
@@ -57,7 +61,7 @@ async def test_a_release_wakes_the_other_replica(redis_url: str) -> None:
             return (await two.reserve([Claim("2", "a", 10)])) == [True]
 
         async with asyncio.TaskGroup() as group:
-            waiting = group.create_task(_until(two, granted, within=2))
+            waiting = group.create_task(_until(two, granted, within=5))
             await two.held()
             assert not waiting.done()
             await one.release("one/3")
@@ -110,7 +114,7 @@ async def test_leases_of_a_killed_process_free_themselves(redis_url: str) -> Non
         async def granted() -> bool:
             return (await book.reserve([Claim("1", "a", 10)])) == [True]
 
-        await _until(book, granted, within=2)
+        await _until(book, granted, within=5)
         assert await book.held() == {"a": 1}
 
 
@@ -123,7 +127,7 @@ async def test_leases_outlive_their_period_while_their_process_lives(redis_url: 
             assert await two.reserve([Claim("2", "a", 10)]) == [False]
             return asyncio.get_running_loop().time() > end
 
-        await _until(two, past_the_period, within=3)  # woken each time a lease would end, were it not renewed
+        await _until(two, past_the_period, within=5)  # woken each time a lease would end, were it not renewed
 
 
 async def test_a_redis_that_is_down_at_the_start_does_not_prevent_it() -> None:
@@ -132,7 +136,7 @@ async def test_a_redis_that_is_down_at_the_start_does_not_prevent_it() -> None:
         assert not book.shared
         assert sum(await book.reserve(_claims("one", 9))) == 8
         with server:
-            await _shared(book, within=3)
+            await _shared(book, within=5)
             assert await book.held() == {"a": 8}
             await book.release("one/0")
             assert await book.held() == {"a": 7}
@@ -148,27 +152,28 @@ async def _shared(book: RedisLoadBook, *, within: float) -> None:
 @pytest.mark.parametrize("trouble", ["pause", "kill"])
 async def test_while_redis_is_away_each_replica_keeps_to_its_share(redis_server: RedisServer, trouble: str) -> None:
     clock = asyncio.get_running_loop().time
-    async with _book(redis_server.url) as one, _book(redis_server.url) as two:
+    budget_s = 0.05 if trouble == "pause" else 2.0
+    async with _book(redis_server.url, budget_s=budget_s) as one, _book(redis_server.url, budget_s=budget_s) as two:
         await one.held()
         assert (one.replicas, two.replicas) == (2, 2)
         assert sum(await one.reserve(_claims("one", 2))) == 2
         getattr(redis_server, trouble)()
         started = clock()
         assert sum(await one.reserve(_claims("away/one", 8))) == 2
-        assert clock() - started < 0.15
+        assert clock() - started < 0.5
         assert not one.shared
         assert sum(await two.reserve(_claims("away/two", 8))) == 4
         started = clock()
         await one.release("away/one/0")
         assert await one.reserve([Claim("again", "a", 10)]) == [True]
         assert await one.held() == {"a": 4}
-        assert clock() - started < 0.01
+        assert clock() - started < 0.05
         if trouble == "pause":
             redis_server.resume()
         else:
             redis_server.start()
-        await _shared(one, within=2)
-        await _shared(two, within=2)
+        await _shared(one, within=5)
+        await _shared(two, within=5)
         assert await one.held() == {"a": 8}
         assert await two.reserve([Claim("more", "a", 10)]) == [False]
         await one.release("one/0")
@@ -186,8 +191,8 @@ async def test_a_flushed_redis_learns_again_what_is_held(redis_server: RedisServ
         assert not one.shared
         assert await one.reserve([Claim("more", "a", 10)]) == [False]
         await two.held()
-        await _shared(one, within=2)
-        await _shared(two, within=2)
+        await _shared(one, within=5)
+        await _shared(two, within=5)
         assert await one.held() == {"a": 8}
 
 
@@ -198,7 +203,7 @@ async def test_a_redis_that_refuses_to_write_is_as_good_as_away(redis_server: Re
             assert sum(await book.reserve(_claims("one", 9))) == 8
             assert not book.shared
             client.config_set("maxmemory", "0")
-        await _shared(book, within=2)
+        await _shared(book, within=5)
         assert await book.held() == {"a": 8}
 
 
