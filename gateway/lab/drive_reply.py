@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
+from time import perf_counter  # uvloop's own clock counts whole milliseconds
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -59,8 +59,7 @@ class _NoAnswerError(Exception):
 
 async def send(session: aiohttp.ClientSession, url: str, call: Call, *, stream: bool) -> Sent:
     """Posts the call and reads the reply to its end."""
-    clock = asyncio.get_running_loop().time
-    started = clock()
+    started = perf_counter()
     headers: Mapping[str, str] = {}
     first: float | None = None
     try:
@@ -68,11 +67,11 @@ async def send(session: aiohttp.ClientSession, url: str, call: Call, *, stream: 
             headers = reply.headers
             first = await _read(reply, stream=stream)
     except _NoAnswerError as failure:
-        return _sent(call, End.FAILED, clock() - started, headers, error=str(failure))
+        return _sent(call, End.FAILED, perf_counter() - started, headers, error=str(failure))
     except (aiohttp.ClientError, TimeoutError) as error:
         end, code = (End.FAILED, CUT) if headers else (End.LOST, type(error).__name__)
-        return _sent(call, end, clock() - started, headers, error=code)
-    return _sent(call, End.ANSWERED, clock() - started, headers, first_token=first and first - started)
+        return _sent(call, end, perf_counter() - started, headers, error=code)
+    return _sent(call, End.ANSWERED, perf_counter() - started, headers, first_token=first and first - started)
 
 
 async def _read(reply: aiohttp.ClientResponse, *, stream: bool) -> float | None:
@@ -86,12 +85,11 @@ async def _read(reply: aiohttp.ClientResponse, *, stream: bool) -> float | None:
 
 
 async def _read_stream(reply: aiohttp.ClientResponse) -> float:
-    """Reads events to the end; the loop's time at which the first one came."""
-    clock = asyncio.get_running_loop().time
+    """Reads events to the end; when the first one came."""
     first, received = 0.0, bytearray()
     async for chunk in reply.content.iter_any():
         if not first and b"data:" in chunk:
-            first = clock()
+            first = perf_counter()
         received += chunk
     events = [each for each in bytes(received).split(b"\n\n") if each.startswith(b"data:")]
     for each in events:

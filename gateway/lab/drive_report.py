@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import numpy as np
 
@@ -73,7 +74,8 @@ def realised(pool: Pool, sent: Sent, asked: str) -> Realised:
 
     The header's cost of a stream is a prediction, while the pool's is what was paid: so the pool's comes first.
     """
-    model = sent.model or asked
+    # A header holds ASCII only; other names arrive percent-encoded.
+    model = next((name for name in (sent.model, unquote(sent.model or "")) if name in pool.models), sent.model) or asked
     score, cost = sent.score, sent.cost_usd
     if model in pool.models:
         column = pool.models.index(model)

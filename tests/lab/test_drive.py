@@ -172,6 +172,13 @@ async def test_a_decision_told_twice_and_another_querys_answer_are_seen(pool: Po
     assert report["per_second"] == 2.0
 
 
+def test_a_name_that_is_not_ascii_is_found_again(tmp_path: Path) -> None:
+    path = tmp_path / "pool.jsonl"
+    path.write_text(json.dumps({"query_id": "a", "text": "t", "score:größe": 1, "cost:größe": 2}), encoding="utf-8")
+    sent = Sent(row=0, end=End.ANSWERED, seconds=1.0, model="gr%C3%B6%C3%9Fe")
+    assert list(summary(read_pool(path), [sent], 1.0)["models"]) == ["größe"]
+
+
 def test_the_best_single_model_has_answered_as_much_as_any(pool: Pool) -> None:
     assert best_single(pool, range(10)) == {"model": LARGE, "success": 1.0, "cost_per_1k_usd": 10.0}
     assert best_single(pool, []) is None
