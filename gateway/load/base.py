@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from gateway.domain import Capacity
 
-__all__ = ["UNLIMITED", "Claim", "Correction", "Headroom", "LoadBook"]
+__all__ = ["UNLIMITED", "Claim", "Foreign", "Headroom", "LoadBook", "Remaining"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +25,22 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Correction:
-    """What an endpoint itself reports and our leases cannot know. It narrows what is offered, never what is held."""
+class Foreign:
+    """Load that an endpoint reports and that is not ours. It narrows what is offered, never what is held."""
 
-    slots: int = 0  # queries in flight there that are not ours
-    kv: int = 0  # tokens held there that are not ours
-    requests: int | None = None  # left to us by the endpoint's own account; None: it did not say
+    slots: int = 0  # queries in flight there
+    kv: int = 0  # tokens held there
+    until: float = float("inf")  # seconds of the book's clock; from then on it is stale and ignored
+
+
+@dataclass(frozen=True, slots=True)
+class Remaining:
+    """What is left to us of an endpoint's own rates, as it says. Counts down with each lease that is taken here."""
+
+    requests: int | None = None  # None: it did not say
     tokens: int | None = None
-    until: float = float("inf")  # seconds of the book's clock; afterwards it is stale and ignored
+    requests_until: float = float("inf")  # seconds of the book's clock; from then on it is stale and ignored
+    tokens_until: float = float("inf")
 
 
 class LoadBook(Protocol):
@@ -41,6 +49,10 @@ class LoadBook(Protocol):
     @property
     def endpoints(self) -> tuple[str, ...]:
         """Names, in the order of every array."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether the view is that of all replicas; always so where there is only one."""
 
     @property
     def releases(self) -> int:
@@ -74,5 +86,5 @@ class LoadBook(Protocol):
     def reconfigure(self, capacities: Mapping[str, Capacity]) -> None:
         """Other endpoints or limits from now on. Leases stay held, those of endpoints that are gone included."""
 
-    def correct(self, endpoint: str, correction: Correction | None) -> None:
-        """Replaces what was reported of the endpoint; None forgets it."""
+    def correct(self, endpoint: str, reported: Foreign | Remaining) -> None:
+        """Replaces what the endpoint reported of this kind. An endpoint that is not in the book is ignored."""

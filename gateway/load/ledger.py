@@ -9,7 +9,7 @@ import numpy as np
 
 from gateway.core.capacity import UNLIMITED, Headroom
 from gateway.core.rates import RateWindow
-from gateway.load.base import Correction
+from gateway.load.base import Foreign, Remaining
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FOREVER = float("inf")
 NO_LIMIT = int(UNLIMITED)
 NEVER = -1
-NOTHING_SAID = Correction()
+NO_FOREIGN, NOT_SAID = Foreign(), Remaining()
 
 
 class Lease:
@@ -39,7 +39,10 @@ class Lease:
 class Account:
     """One endpoint: its limits, the sums over its leases, and what it reports of others."""
 
-    __slots__ = ("capacity", "correction", "endpoint", "kv", "kv_limit", "requests", "slots", "slots_limit", "tokens")
+    __slots__ = (
+        *("capacity", "endpoint", "foreign", "kv", "kv_limit", "remaining", "reported", "requests", "slots"),
+        *("slots_limit", "tokens"),
+    )
 
     def __init__(self, endpoint: str, capacity: Capacity, replicas: int) -> None:
         self.endpoint = endpoint
@@ -47,7 +50,9 @@ class Account:
         self.kv = 0
         self.requests: RateWindow | None = None
         self.tokens: RateWindow | None = None
-        self.correction: Correction | None = None
+        self.reported = False  # whether foreign or remaining say anything
+        self.foreign = NO_FOREIGN
+        self.remaining = NOT_SAID
         self.limit(capacity, replicas)
 
     def limit(self, capacity: Capacity, replicas: int) -> None:
@@ -60,7 +65,7 @@ class Account:
 
     def fits(self, tokens: int, now: float) -> bool:
         """Whether one more lease of that many tokens stays inside every limit."""
-        if self.correction is not None:
+        if self.reported:
             slots, requests, left, kv = self.free(now)
             return slots >= 1 and requests >= 1 and left >= tokens and kv >= tokens
         return (
@@ -72,14 +77,14 @@ class Account:
 
     def free(self, now: float) -> tuple[int, int, int, int]:
         """Slots, requests, tokens and KV, as in Headroom."""
-        said = self._said(now)
+        foreign, remaining = self._reports(now)
         requests = NO_LIMIT if self.requests is None else self.requests.left(now)
         tokens = NO_LIMIT if self.tokens is None else self.tokens.left(now)
         return (
-            max(0, self.slots_limit - self.slots - said.slots),
-            requests if said.requests is None else min(requests, said.requests),
-            tokens if said.tokens is None else min(tokens, said.tokens),
-            NO_LIMIT if self.kv_limit == NO_LIMIT else max(0, self.kv_limit - self.kv - said.kv),
+            max(0, self.slots_limit - self.slots - foreign.slots),
+            requests if remaining.requests is None else min(requests, remaining.requests),
+            tokens if remaining.tokens is None else min(tokens, remaining.tokens),
+            NO_LIMIT if self.kv_limit == NO_LIMIT else max(0, self.kv_limit - self.kv - foreign.kv),
         )
 
     def terms(self, now: float) -> tuple[int, int, int, int, int, int]:
@@ -87,30 +92,56 @@ class Account:
 
         -1 is unlimited.
         """
-        said, capacity = self._said(now), self.capacity
+        foreign, remaining = self._reports(now)
+        capacity = self.capacity
         return (
-            max(0, capacity.concurrency - said.slots),
-            -1 if capacity.kv_tokens is None else max(0, capacity.kv_tokens - said.kv),
+            max(0, capacity.concurrency - foreign.slots),
+            -1 if capacity.kv_tokens is None else max(0, capacity.kv_tokens - foreign.kv),
             -1 if capacity.requests_per_minute is None else capacity.requests_per_minute,
             -1 if capacity.tokens_per_minute is None else capacity.tokens_per_minute,
-            -1 if said.requests is None else said.requests,
-            -1 if said.tokens is None else said.tokens,
+            -1 if remaining.requests is None else remaining.requests,
+            -1 if remaining.tokens is None else remaining.tokens,
         )
+
+    def correct(self, reported: Foreign | Remaining) -> None:
+        """Replaces the report of this kind."""
+        self.reported = True
+        if isinstance(reported, Foreign):
+            self.foreign = reported
+        else:
+            self.remaining = reported
 
     def took(self, tokens: int) -> None:
         """Counts a lease against what the endpoint said was left."""
-        said = self.correction
-        if said is not None:
-            self.correction = replace(
+        said = self.remaining
+        if said is not NOT_SAID:
+            self.remaining = replace(
                 said,
                 requests=None if said.requests is None else max(0, said.requests - 1),
                 tokens=None if said.tokens is None else max(0, said.tokens - tokens),
             )
 
-    def _said(self, now: float) -> Correction:
-        if self.correction is not None and now >= self.correction.until:
-            self.correction = None
-        return self.correction or NOTHING_SAID
+    def changes_in(self, now: float) -> float:
+        """Seconds until time alone makes room: a rate window turns, or a report is stale."""
+        windows = [window.turns_in(now) for window in (self.requests, self.tokens) if window is not None]
+        if self.reported:
+            foreign, remaining = self._reports(now)
+            windows += (foreign.until - now, remaining.requests_until - now, remaining.tokens_until - now)
+        return min(windows, default=FOREVER)
+
+    def _reports(self, now: float) -> tuple[Foreign, Remaining]:
+        """Without what is stale."""
+        if not self.reported:
+            return NO_FOREIGN, NOT_SAID
+        if now >= self.foreign.until:
+            self.foreign = NO_FOREIGN
+        said = self.remaining
+        if now >= said.requests_until:
+            self.remaining = said = replace(said, requests=None, requests_until=FOREVER)
+        if now >= said.tokens_until:
+            self.remaining = said = replace(said, tokens=None, tokens_until=FOREVER)
+        self.reported = self.foreign != NO_FOREIGN or said != NOT_SAID
+        return self.foreign, said
 
 
 def _window(window: RateWindow | None, limit: int | None, replicas: int) -> RateWindow | None:
@@ -222,11 +253,7 @@ class Ledger:
         first = next(iter(self._leases.values()), None)
         soonest = FOREVER if first is None else first.expires_at - now
         for account in self._accounts.values():
-            if account.correction is not None:
-                soonest = min(soonest, account.correction.until - now)
-            for window in (account.requests, account.tokens):
-                if window is not None:
-                    soonest = min(soonest, window.turns_in(now))
+            soonest = min(soonest, account.changes_in(now))
         return max(0.0, soonest)
 
     def headroom(self, now: float) -> Headroom:
@@ -238,8 +265,8 @@ class Ledger:
         """Leases per endpoint; of the endpoints that are gone, those that still have some."""
         return {account.endpoint: account.slots for account in self.accounts()}
 
-    def correct(self, endpoint: str, correction: Correction | None) -> None:
-        """Replaces what the endpoint reported; of one that is not in the book, forgets it."""
+    def correct(self, endpoint: str, reported: Foreign | Remaining) -> None:
+        """Replaces what the endpoint reported; one that is not in the book is ignored."""
         account = self._accounts.get(endpoint)
         if account is not None:
-            account.correction = correction
+            account.correct(reported)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from gateway.domain import Capacity
-    from gateway.load.base import Claim, Correction, Headroom
+    from gateway.load.base import Claim, Foreign, Headroom, Remaining
 
 
 class MemoryLoadBook:
@@ -35,6 +35,10 @@ class MemoryLoadBook:
     @property
     def endpoints(self) -> tuple[str, ...]:
         return self._ledger.endpoints
+
+    @property
+    def shared(self) -> bool:
+        return True
 
     @property
     def releases(self) -> int:
@@ -66,8 +70,8 @@ class MemoryLoadBook:
         self._ledger.reconfigure(capacities)
         self._waiters.wake()
 
-    def correct(self, endpoint: str, correction: Correction | None) -> None:
-        self._ledger.correct(endpoint, correction)
+    def correct(self, endpoint: str, reported: Foreign | Remaining) -> None:
+        self._ledger.correct(endpoint, reported)
         self._waiters.wake()
 
     def _now(self) -> float:

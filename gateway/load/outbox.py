@@ -99,9 +99,8 @@ class Outbox:
 
     def arm(self) -> None:
         """Somebody is about to wait: has Redis announce the next release, unless it was just told so."""
-        if not self.shared:
-            self._waiters.wake_in(self._ledger.changes_in(self._clock()))
-        elif self._armed_at != self._waiters.wakes:
+        self._waiters.wake_in(self._ledger.changes_in(self._clock()))
+        if self.shared and self._armed_at != self._waiters.wakes:
             self._arm = True
             self.ready.set()
 

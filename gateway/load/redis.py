@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from gateway.core.capacity import Headroom
     from gateway.domain import Capacity
-    from gateway.load.base import Claim, Correction
+    from gateway.load.base import Claim, Foreign, Remaining
     from gateway.load.courier import Observer
 
 LEASE_S = 15.0
@@ -117,6 +117,6 @@ class RedisLoadBook:
         self._ledger.reconfigure(capacities)
         self._waiters.wake()
 
-    def correct(self, endpoint: str, correction: Correction | None) -> None:
-        self._ledger.correct(endpoint, correction)
+    def correct(self, endpoint: str, reported: Foreign | Remaining) -> None:
+        self._ledger.correct(endpoint, reported)
         self._waiters.wake()

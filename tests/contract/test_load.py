@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import pytest
 
 from gateway.domain import Capacity
-from gateway.load.base import UNLIMITED, Claim, Correction
+from gateway.load.base import UNLIMITED, Claim, Foreign, Remaining
 from gateway.load.memory import MemoryLoadBook
 from gateway.load.redis import RedisLoadBook
 from gateway.load.reservation import reserve
@@ -231,18 +231,18 @@ async def test_limits_change_and_leases_stay(opened: Opened) -> None:
 async def test_load_that_is_not_ours_narrows_what_is_offered_and_not_what_is_held(opened: Opened) -> None:
     async with opened({"a": Capacity(4, kv_tokens=100)}) as book:
         await book.reserve([Claim("1", "a", 10)])
-        book.correct("a", Correction(slots=2, kv=50))
+        book.correct("a", Foreign(slots=2, kv=50))
         assert (await book.headroom()).slots.tolist() == [1]
         assert (await book.headroom()).kv.tolist() == [40]
         assert await book.held() == {"a": 1}
         assert await book.reserve([Claim("2", "a", 10), Claim("3", "a", 10)]) == [True, False]
-        book.correct("a", None)
+        book.correct("a", Foreign())
         assert (await book.headroom()).slots.tolist() == [2]
 
 
 async def test_what_an_endpoint_says_is_left_counts_down_with_each_lease(opened: Opened) -> None:
     async with opened({"a": Capacity(9)}) as book:
-        book.correct("a", Correction(requests=2, tokens=1000))
+        book.correct("a", Remaining(requests=2, tokens=1000))
         assert await book.reserve([Claim(str(i), "a", 100) for i in range(3)]) == [True, True, False]
         free = await book.headroom()
         assert free.requests.tolist() == [0]
@@ -251,8 +251,18 @@ async def test_what_an_endpoint_says_is_left_counts_down_with_each_lease(opened:
 
 async def test_a_stale_report_is_ignored(opened: Opened) -> None:
     async with opened({"a": Capacity(4)}) as book:
-        book.correct("a", Correction(slots=4, until=asyncio.get_running_loop().time() - 1))
-        assert await book.reserve([Claim("1", "a", 10)]) == [True]
+        past = asyncio.get_running_loop().time() - 1
+        book.correct("a", Foreign(slots=4, until=past))
+        book.correct("a", Remaining(requests=0, tokens=15, requests_until=past))
+        book.correct("not in the book", Foreign(slots=4))
+        assert await book.reserve([Claim("1", "a", 10), Claim("2", "a", 10)]) == [True, False]
+
+
+async def test_waiting_ends_when_a_report_is_stale(opened: Opened) -> None:
+    async with opened({"a": Capacity(4)}) as book, asyncio.timeout(5):
+        book.correct("a", Foreign(slots=4, until=asyncio.get_running_loop().time() + 0.05))
+        while not (await book.reserve([Claim("1", "a", 10)]))[0]:
+            await book.freed()
 
 
 class _Crowd:
