@@ -185,7 +185,7 @@ class Query:
 
     id: str
     target: str  # the route's or the pinned model's name
-    models: tuple[str, ...]  # allowed, in configuration order
+    models: tuple[str, ...] = ()  # admitted, in configuration order
     messages: bytes
     tools: bytes = b""
     needs: frozenset[Capability] = frozenset()
@@ -193,4 +193,5 @@ class Query:
     max_tokens: int | None = None
     arrived_at: float = 0.0  # seconds of the loop's clock
     deadline_at: float = float("inf")  # when it must have been placed
+    ends_at: float = float("inf")  # when it must have been answered
     preferences: Preferences = Preferences()

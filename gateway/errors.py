@@ -7,7 +7,9 @@ GatewayError
 │   ├── NoCapableModelError     400, nobody can do what is asked
 │   ├── InvalidKeyError         401
 │   ├── PermissionDeniedError   403
-│   ├── UnknownModelError       404
+│   ├── NotFoundError           404, a path or a decision
+│   │   └── UnknownModelError
+│   ├── NotAllowedError         405
 │   └── TooLargeError           413
 ├── NoHeadroomError             429, come back soon
 ├── RateLimitError              429, the key's own limit
@@ -67,8 +69,16 @@ class PermissionDeniedError(InvalidRequestError):
     status, type = 403, "permission_error"
 
 
-class UnknownModelError(InvalidRequestError):
-    status, code = 404, "model_not_found"
+class NotFoundError(InvalidRequestError):
+    status = 404
+
+
+class UnknownModelError(NotFoundError):
+    code = "model_not_found"
+
+
+class NotAllowedError(InvalidRequestError):
+    status = 405
 
 
 class TooLargeError(InvalidRequestError):

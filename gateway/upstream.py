@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 import aiohttp
 import msgspec
@@ -16,9 +16,11 @@ from gateway.errors import UpstreamError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
+    from types import SimpleNamespace
 
     from pydantic import SecretStr
 
+    from gateway.core.decision import Stopwatch
     from gateway.domain import Endpoint, Timeouts, Usage
 
 BODY_LIMIT: Final = 64 * 1024 * 1024  # bytes of one answer that is not streamed
@@ -47,13 +49,35 @@ NOT_PASSED_BACK: Final = frozenset(
 NOT_PASSED_BACK_PREFIXES: Final = ("x-ratelimit-", "x-paretogate-")
 
 
+class Payload(Protocol):
+    """What is sent on of a request."""
+
+    @property
+    def path(self) -> str:
+        """After the endpoint's URL."""
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+    @property
+    def stream(self) -> bool: ...
+
+    @property
+    def include_usage(self) -> bool:
+        """Whether the client asked for usage in its stream."""
+
+    def body(self, serves: str) -> bytes:
+        """For an upstream that knows the model by this name."""
+
+
 class Guard:
     """One timer for the time-outs of one answer: connect and first byte, then the pauses, and the total over all."""
 
     def __init__(self, timeouts: Timeouts) -> None:
         self.now = asyncio.get_running_loop().time
-        self._ends_at = self.now() + timeouts.total
-        self.timeout = asyncio.timeout_at(min(self._ends_at, self.now() + timeouts.first_byte))
+        self.opened_at = self.now()
+        self._ends_at = self.opened_at + timeouts.total
+        self.timeout = asyncio.timeout_at(min(self._ends_at, self.opened_at + timeouts.first_byte))
 
     def allow(self, seconds: float | None) -> None:
         """The upstream may take this long for its next bytes; None: it owes none."""
@@ -79,9 +103,10 @@ class Reply:
         self.status = answer.status
         self.headers = _passed_back(answer)
         self.first = first
-        self.usage: Usage | None = None
-        self.whole = False
+        self.usage: Usage | None = None if events else _usage_of(first)
+        self.whole = events is None
         self.delivered = 0  # events with content that have been handed on
+        self.opened_at = guard.opened_at
         self.first_at = guard.now()
         self._answer = answer
         self._events = events
@@ -100,7 +125,6 @@ class Reply:
         """
         yield self.first
         if self._events is None:
-            self.usage, self.whole = _usage_of(self.first), True
             return
         async for chunk in self._rest(self._events):
             yield chunk
@@ -136,11 +160,9 @@ class Upstream:
 
     def __init__(
         self,
-        endpoints: Mapping[str, Endpoint],
         keys: Mapping[str, SecretStr],
         wall: Callable[[], float] = lambda: time.time(),  # noqa: PLW0108, TID251 - looked up late; for dates in `retry-after` alone
     ) -> None:
-        self._endpoints = endpoints
         self._keys = keys
         self._wall = wall
         self._session: aiohttp.ClientSession | None = None
@@ -149,7 +171,7 @@ class Upstream:
         # Leases limit what is in flight; a second limit here would only hide load from them.
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30, ttl_dns_cache=60)
         self._session = aiohttp.ClientSession(
-            connector=connector, auto_decompress=True, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
+            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trace_configs=[_connect_trace()]
         )
         return self
 
@@ -158,18 +180,19 @@ class Upstream:
             await self._session.close()
 
     @asynccontextmanager
-    async def open(
-        self, endpoint: Endpoint, path: str, body: bytes, headers: Mapping[str, str], *, stream: bool, strip_usage: bool
-    ) -> AsyncIterator[Reply]:
+    async def open(self, endpoint: Endpoint, payload: Payload, watch: Stopwatch) -> AsyncIterator[Reply]:
         """Sends a query and waits for the first bytes of its answer; leaving the scope closes the connection.
+
+        The watch is told what connecting took; the wait for the answer is not ours.
 
         Raises:
             UpstreamError: and what stands under it in the error tree; nothing has been answered then.
         """
         guard = Guard(endpoint.timeouts)
         try:
-            async with guard.timeout, self._post(endpoint, path, body, headers) as answer:
-                first, events = await self._begin(endpoint, answer, stream=stream, strip_usage=strip_usage)
+            async with guard.timeout, self._post(endpoint, payload, watch) as answer:
+                first, events = await self._begin(endpoint, answer, payload)
+                watch.skip(guard.now())
                 guard.allow(None)
                 yield Reply(endpoint, answer, events=events, first=first, guard=guard)
         except TimeoutError as error:
@@ -178,27 +201,29 @@ class Upstream:
             reason = type(error).__name__
             raise UpstreamError(f"{endpoint.name} could not be reached: {reason}", endpoint=endpoint.name) from error
 
-    def _post(
-        self, endpoint: Endpoint, path: str, body: bytes, headers: Mapping[str, str]
-    ) -> aiohttp.client._RequestContextManager:
+    def _post(self, endpoint: Endpoint, payload: Payload, watch: Stopwatch) -> aiohttp.client._RequestContextManager:
         if self._session is None:
             raise RuntimeError("the upstream session is entered with `async with`")
-        sent = dict(headers)
+        headers = dict(payload.headers)
         if (key := self._keys.get(endpoint.name)) is not None:
-            sent["authorization"] = f"Bearer {key.get_secret_value()}"
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=endpoint.timeouts.connect)
+            headers["authorization"] = f"Bearer {key.get_secret_value()}"
         return self._session.post(
-            f"{endpoint.url}{path}", data=body, headers=sent, timeout=timeout, allow_redirects=False
+            endpoint.url + payload.path,
+            data=payload.body(endpoint.serves),
+            headers=headers,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=endpoint.timeouts.connect),
+            allow_redirects=False,
+            trace_request_ctx=watch,
         )
 
     async def _begin(
-        self, endpoint: Endpoint, answer: aiohttp.ClientResponse, *, stream: bool, strip_usage: bool
+        self, endpoint: Endpoint, answer: aiohttp.ClientResponse, payload: Payload
     ) -> tuple[bytes, EventStream | None]:
         if answer.status != OK:
             text = await answer.content.read(ERROR_LIMIT)
             raise rejection(answer.status, text, answer.headers, endpoint.name, now=self._wall())
-        if stream and answer.content_type == EVENTS:
-            return await self._first_events(endpoint, answer, EventStream(strip_usage=strip_usage))
+        if payload.stream and answer.content_type == EVENTS:
+            return await self._first_events(endpoint, answer, EventStream(strip_usage=not payload.include_usage))
         whole = await _whole_answer(endpoint, answer)
         _check_answer(endpoint, whole, answer)
         return whole, None
@@ -236,6 +261,18 @@ def _check_answer(endpoint: Endpoint, whole: bytes, answer: aiohttp.ClientRespon
         raise UpstreamError(f"{endpoint.name} answered with no JSON", endpoint=endpoint.name) from error
     if failed:
         raise rejection(code_of(whole), whole, answer.headers, endpoint.name)
+
+
+def _connect_trace() -> aiohttp.TraceConfig:
+    """Ends the lap "connect" when a request's headers have been written."""
+
+    async def sent(_: object, context: SimpleNamespace, __: object) -> None:
+        watch: Stopwatch = context.trace_request_ctx
+        watch.lap("connect", asyncio.get_running_loop().time())
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_headers_sent.append(sent)
+    return trace
 
 
 def _usage_of(whole: bytes) -> Usage | None:

@@ -7,19 +7,22 @@ value, and a key that was sent twice reaches the upstream once: we and the upstr
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from gateway.domain import Capability, Preferences
+from gateway.domain import Capability, Query
 from gateway.errors import InvalidRequestError
 from gateway.http.preferences import preferences
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from gateway.domain import Preferences
     from gateway.http.surface import Surface
 
+PASSED_ON = tuple((name.encode(), name) for name in ("accept", "traceparent", "tracestate", "openai-beta"))
 IMAGE_PARTS = frozenset({"image_url", "input_image", "image"})
 AUDIO_PARTS = frozenset({"input_audio", "audio"})
 IMAGE_CHARACTERS = (
@@ -82,6 +85,29 @@ class Call:
     include_usage: bool
     in_tool_loop: bool
     preferences: Preferences
+    headers: Mapping[str, str]  # those that go on to the upstream
+
+    @property
+    def path(self) -> str:
+        return self.surface.path
+
+    def query(self, query_id: str, arrived_at: float, patience_s: float) -> Query:
+        """What is to be admitted. `patience_s` is how long the client will wait for a first byte."""
+        wishes = self.preferences
+        ends_at = inf if wishes.deadline_ms is None else arrived_at + wishes.deadline_ms / 1000
+        return Query(
+            id=query_id,
+            target=self.model,
+            messages=self.messages,
+            tools=self.tools,
+            needs=self.needs,
+            characters=self.characters,
+            max_tokens=self.max_tokens,
+            arrived_at=arrived_at,
+            deadline_at=min(ends_at, arrived_at + patience_s),
+            ends_at=ends_at,
+            preferences=wishes,
+        )
 
     def body(self, serves: str) -> bytes:
         """The body for an upstream that knows the model as `serves`. Usage is always asked for."""
@@ -125,7 +151,15 @@ def read(body: bytes, headers: Mapping[bytes, bytes], surface: Surface) -> Call:
         include_usage=bool(options and options.include_usage),
         in_tool_loop=isinstance(messages, list) and any(isinstance(m, Message) and m.role == "tool" for m in messages),
         preferences=preferences(fields.get("routing"), headers),
+        headers=_passed_on(headers),
     )
+
+
+def _passed_on(headers: Mapping[bytes, bytes]) -> dict[str, str]:
+    """Never the caller's authorization."""
+    passed = {name: headers[raw].decode("latin-1") for raw, name in PASSED_ON if raw in headers}
+    passed["content-type"] = "application/json"
+    return passed
 
 
 def _fields(body: bytes) -> dict[str, msgspec.Raw]:

@@ -49,6 +49,15 @@ def parse(text: str, env: Mapping[str, str], *, source: str = "configuration") -
         raise ConfigurationError(f"{source}: {place}not YAML: {getattr(error, 'problem', error)}") from error
     if not isinstance(tree, dict):
         raise ConfigurationError(f"{source}: a configuration is a mapping with version, models and endpoints")
+    return from_tree(tree, env, source=source)
+
+
+def from_tree(tree: dict[str, object], env: Mapping[str, str], *, source: str) -> Settings:
+    """The settings in a mapping that was read or found.
+
+    Raises:
+        ConfigurationError: as `read`.
+    """
     try:
         return Settings.model_validate(_substitute(tree, env, source, ""))
     except ValidationError as error:

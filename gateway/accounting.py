@@ -1,0 +1,151 @@
+"""Settling: usage, cost, slot, metrics and the decision's record, exactly once per query."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final, Protocol
+
+import numpy as np
+
+from gateway.domain import Outcome, Usage
+from gateway.errors import (
+    BudgetSpentError,
+    DeadlineError,
+    GatewayError,
+    InvalidKeyError,
+    InvalidRequestError,
+    NoHeadroomError,
+    PermissionDeniedError,
+    RateLimitError,
+    UpstreamError,
+    UpstreamRejectedError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from gateway.core.decision import Decision
+    from gateway.core.fleet import Fleet
+    from gateway.feedback import DecisionLog
+    from gateway.health import Health
+    from gateway.load.reservation import Reservation
+    from gateway.metrics import Answers, Metrics
+    from gateway.promises import Promises
+    from gateway.upstream import Reply
+
+OUTCOMES: Final[tuple[tuple[type[BaseException], Outcome], ...]] = (  # the first that fits
+    (asyncio.CancelledError, Outcome.CANCELLED),
+    (GeneratorExit, Outcome.CANCELLED),
+    (PermissionDeniedError, Outcome.REJECTED),
+    (InvalidKeyError, Outcome.REJECTED),
+    (InvalidRequestError, Outcome.INVALID),
+    (UpstreamRejectedError, Outcome.INVALID),
+    (NoHeadroomError, Outcome.NO_HEADROOM),
+    (RateLimitError, Outcome.REJECTED),
+    (BudgetSpentError, Outcome.REJECTED),
+    (DeadlineError, Outcome.TIMEOUT),
+    (UpstreamError, Outcome.UPSTREAM_FAILED),
+)
+
+
+class Placement(Protocol):
+    """Where an answer came from."""
+
+    @property
+    def endpoint(self) -> int: ...
+
+    @property
+    def reservation(self) -> Reservation: ...
+
+
+class Accounts:
+    """Told once how each query ended."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        *,
+        metrics: Metrics,
+        promises: Promises,
+        health: Health,
+        log: DecisionLog,
+        now: Callable[[], float],
+    ) -> None:
+        self._fleet = fleet
+        self._metrics = metrics
+        self._promises = promises
+        self._health = health
+        self._log = log
+        self._now = now
+
+    @asynccontextmanager
+    async def settling(self, decision: Decision) -> AsyncIterator[None]:
+        """Settles when the scope is left, whatever way."""
+        decision.outcome = Outcome.SERVED
+        self._log.open(decision)
+        try:
+            yield
+        except BaseException as error:
+            decision.outcome = outcome_of(error, begun=decision.first_byte_s is not None)
+            decision.error = error.message if isinstance(error, GatewayError) else type(error).__name__
+            raise
+        finally:
+            decision.total_s = self._now() - decision.query.arrived_at
+            self._count(decision)
+
+    def close(self, decision: Decision, reply: Reply, placement: Placement) -> None:
+        """An upstream's part is over: what it used is charged, before its slot is freed."""
+        usage = self.charge(decision, reply)
+        placement.reservation.settle(usage.input_tokens + usage.output_tokens)
+        self._health.finished(placement.endpoint, self._now() - reply.opened_at)
+        self._promises.settled(decision)
+
+    def charge(self, decision: Decision, reply: Reply) -> Usage:
+        """What has been used up to now, and what it costs."""
+        usage = reply.usage or estimated(decision, reply)
+        decision.usage, decision.cost_usd = usage, self._fleet.models[decision.column].price.usd(usage)
+        return usage
+
+    def attempted(self, endpoint: str, result: str) -> None:
+        self._metrics.attempts[endpoint][result].inc()
+
+    def _count(self, decision: Decision) -> None:
+        assert decision.outcome is not None  # noqa: S101 - set on entering the scope
+        answers = self._metrics.answers(decision.query.target, decision.model, decision.outcome)
+        answers.queries.inc()
+        if decision.total_s is not None and decision.first_byte_s is not None:
+            answers.duration.observe(decision.total_s)
+            answers.first_token.observe(decision.first_byte_s)
+        for part, seconds in decision.watch.parts.items():
+            self._metrics.parts[part].observe(seconds)
+        if decision.usage is not None and decision.cost_usd is not None:
+            answers.input_tokens.observe(decision.usage.input_tokens)
+            answers.output_tokens.observe(decision.usage.output_tokens)
+            answers.actual_cost.inc(decision.cost_usd)
+            answers.predicted_cost.inc(decision.predicted_cost_usd)
+            answers.predicted_quality.inc(decision.predicted_quality)
+            self._counterfactual(decision, answers)
+
+    def _counterfactual(self, decision: Decision, answers: Answers) -> None:
+        """What the same query was predicted to cost with the cheapest and with the best of its models."""
+        if decision.query.target not in self._fleet.routes:
+            return
+        columns = [self._fleet.model_index[name] for name in decision.query.models]
+        costs, quality = decision.estimate.cost_usd[columns], decision.estimate.quality[columns]
+        answers.cheapest.inc(float(costs.min()))
+        answers.best.inc(float(costs[np.argmax(quality)]))
+
+
+def estimated(decision: Decision, reply: Reply) -> Usage:
+    """Usage of an upstream that reported none: about a token per event that was delivered, and it says so."""
+    inputs = round(float(decision.estimate.input_tokens[decision.column]))
+    delivered = reply.delivered if reply.streamed else round(len(reply.first) / 4)
+    return Usage(input_tokens=inputs, output_tokens=delivered, estimated=True)
+
+
+def outcome_of(error: BaseException, *, begun: bool) -> Outcome:
+    """The one outcome of a query that ended with this error; `begun` when its answer had."""
+    if begun and isinstance(error, UpstreamError):
+        return Outcome.CUT
+    return next((outcome for kind, outcome in OUTCOMES if isinstance(error, kind)), Outcome.FAILED)

@@ -1,0 +1,204 @@
+"""The composition root: the only file that knows every class."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+
+from gateway.accounting import Accounts
+from gateway.batcher import Batcher, Decider
+from gateway.core.fleet import Fleet
+from gateway.core.listing import Listing
+from gateway.core.window import Window
+from gateway.errors import ConfigurationError, GatewayError
+from gateway.estimator import Estimator, columns_for
+from gateway.feedback import DecisionLog
+from gateway.health import Health
+from gateway.http.application import Application
+from gateway.http.control import control
+from gateway.load.memory import MemoryLoadBook
+from gateway.load.redis import RedisLoadBook
+from gateway.metrics import Metrics
+from gateway.pipeline import Pipeline
+from gateway.promises import Promises
+from gateway.upstream import Upstream
+from predictors.artifact import ArtifactError
+from predictors.registry import load_artifact
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from pydantic import SecretStr
+
+    from gateway.load.base import LoadBook
+    from gateway.settings import Settings
+    from predictors.artifact import Artifact
+
+
+class Gateway:
+    """One running gateway: what the control routes read, and the pipeline that inference goes through."""
+
+    def __init__(self, settings: Settings, *, demonstration: frozenset[str] = frozenset()) -> None:
+        self.settings = settings
+        self.fleet = fleet_of(settings)
+        self.listing = Listing(self.fleet, int(time.time()), demonstration=demonstration)  # noqa: TID251 - a date, not a clock
+        self.artifact = artifact_of(settings)
+        self.log = DecisionLog(settings.server.decisions)
+        self.metrics = Metrics(
+            routes=self.fleet.routes,
+            models=[model.name for model in self.fleet.models],
+            endpoints=[endpoint.name for endpoint in self.fleet.endpoints],
+        )
+        self._pipeline: Pipeline | None = None
+        self._book: LoadBook | None = None
+        self._promises: Promises | None = None
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Opens everything that has to be closed, and closes it in turn."""
+        loop = asyncio.get_running_loop()
+        settings, fleet, metrics = self.settings, self.fleet, self.metrics
+        predictor = self.artifact.predictor if self.artifact else None
+        columns = columns_for(fleet.models, predictor)
+        health = Health(fleet, loop.time)
+        async with AsyncExitStack() as stack:
+            book = self._book = await stack.enter_async_context(self._open_book())
+            promises = self._promises = Promises(fleet, columns, self.artifact.held_out if self.artifact else None)
+            estimator = await stack.enter_async_context(
+                Estimator(
+                    fleet,
+                    columns,
+                    predictor,
+                    metrics,
+                    budget_s=settings.predictor.budget_ms / 1000,
+                    cache_size=settings.predictor.cache,
+                )
+            )
+            decider = Decider(
+                fleet,
+                estimator,
+                book,
+                promises=promises,
+                health=health,
+                metrics=metrics,
+                solver_s=settings.window.solver_ms / 1000,
+                draw=random.random,
+            )
+            batcher = Batcher(
+                fleet,
+                decider,
+                book,
+                promises=promises,
+                health=health,
+                metrics=metrics,
+                window=Window(settings.window.max_wait_ms / 1000, settings.window.max_size),
+                max_waiting=settings.queue.max_size,
+            )
+            upstream = await stack.enter_async_context(Upstream(api_keys(settings)))
+            await stack.enter_async_context(batcher.running())
+            accounts = Accounts(fleet, metrics=metrics, promises=promises, health=health, log=self.log, now=loop.time)
+            self._pipeline = Pipeline(
+                fleet,
+                estimator=estimator,
+                batcher=batcher,
+                upstream=upstream,
+                health=health,
+                accounts=accounts,
+                max_wait_s=settings.queue.max_wait_s,
+                draw=random.random,
+            )
+            yield
+            self._pipeline = None
+
+    @property
+    def pipeline(self) -> Pipeline:
+        if self._pipeline is None:
+            raise GatewayError("the gateway is not ready")
+        return self._pipeline
+
+    def readiness(self) -> dict[str, str]:
+        return {} if self._pipeline is not None else {"gateway": "starting or stopping"}
+
+    async def metrics_page(self) -> bytes:
+        if self._book is not None:
+            for name, held in (await self._book.held()).items():
+                self.metrics.leases[name].set(held)
+        for kept in self._promises or ():
+            self.metrics.multiplier.labels(kept.route.name).set(kept.promise.multiplier(kept.sums))
+        return self.metrics.page()
+
+    def scored(self, decision_id: str, score: float) -> bool:
+        decision = self.log.find(decision_id)
+        if decision is None or self._promises is None or not decision.model:
+            return False
+        self._promises.scored(decision, score)
+        return True
+
+    @asynccontextmanager
+    async def _open_book(self) -> AsyncIterator[LoadBook]:
+        capacities = {endpoint.name: endpoint.capacity for endpoint in self.fleet.endpoints}
+        load = self.settings.load
+        url = load.redis.get_secret_value()
+        if not url:
+            self.metrics.load.sharing(shared=True)
+            yield MemoryLoadBook(capacities, asyncio.get_running_loop().time)
+            return
+        async with RedisLoadBook(
+            capacities,
+            url,
+            asyncio.get_running_loop().time,
+            prefix=load.prefix,
+            lease_s=load.lease_s,
+            observer=self.metrics.load,
+        ) as book:
+            yield book
+
+
+def application(settings: Settings, *, demonstration: frozenset[str] = frozenset()) -> Application:
+    """The ASGI application of a configuration.
+
+    Raises:
+        ConfigurationError: the predictor's artifact cannot be used, or does not know a model's `like`.
+    """
+    gateway = Gateway(settings, demonstration=demonstration)
+
+    @asynccontextmanager
+    async def lifespan(_: Application) -> AsyncIterator[None]:
+        async with gateway.running():
+            yield
+
+    return Application(
+        lambda: gateway.pipeline,
+        control(gateway),
+        lifespan=lifespan,
+        body_limit=int(settings.server.max_body_mb * 2**20),
+        ping_s=settings.server.ping_s,
+    )
+
+
+def fleet_of(settings: Settings) -> Fleet:
+    models = [model.build() for model in settings.models]
+    names = tuple(model.name for model in models)
+    endpoints = [endpoint.build() for endpoint in settings.endpoints]
+    return Fleet(models, endpoints, [route.build(names) for route in settings.routes])
+
+
+def artifact_of(settings: Settings) -> Artifact | None:
+    """The configured artifact, or None where priors serve.
+
+    Raises:
+        ConfigurationError: it cannot be used.
+    """
+    if settings.predictor.artifact is None:
+        return None
+    try:
+        return load_artifact(settings.predictor.artifact)
+    except ArtifactError as error:
+        raise ConfigurationError(f"predictor.artifact: {error}") from error
+
+
+def api_keys(settings: Settings) -> dict[str, SecretStr]:
+    return {endpoint.name: endpoint.api_key for endpoint in settings.endpoints if endpoint.api_key is not None}

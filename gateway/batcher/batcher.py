@@ -1,0 +1,166 @@
+"""The shell around the line and the decider: one task decides, one listens for room."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Self
+
+from gateway.batcher.line import Line
+from gateway.errors import GatewayError, NoCapableModelError, NoHeadroomError, NoHealthyEndpointError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from gateway.batcher.decider import Decider, Placement, Verdict
+    from gateway.batcher.line import Waiter
+    from gateway.core.decision import Decision
+    from gateway.core.fleet import Fleet
+    from gateway.core.window import Window
+    from gateway.domain import Query
+    from gateway.health import Health
+    from gateway.load.base import LoadBook
+    from gateway.metrics import Metrics
+    from gateway.promises import Promises
+
+log = logging.getLogger(__name__)
+
+
+class Batcher:
+    """Gives each query its slot. `running` decides for as long as it is open."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        decider: Decider,
+        book: LoadBook,
+        *,
+        promises: Promises,
+        health: Health,
+        metrics: Metrics,
+        window: Window,
+        max_waiting: int,
+    ) -> None:
+        self._fleet = fleet
+        self._decider = decider
+        self._book = book
+        self._promises = promises
+        self._health = health
+        self._metrics = metrics
+        self._now = asyncio.get_running_loop().time
+        self._line: Line[Placement] = Line(window, max_waiting, self._no_headroom)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Self]:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._decide_for_ever()), group.create_task(self._listen_for_room())]
+            try:
+                yield self
+            finally:
+                for task in tasks:
+                    task.cancel()
+                self._decider.close()
+
+    @asynccontextmanager
+    async def place(self, decision: Decision, *, excluded: tuple[int, ...] = ()) -> AsyncIterator[Placement]:
+        """A slot for the query, held for as long as the scope is open.
+
+        Args:
+            decision: the query's story so far; what is estimated and decided is written into it.
+            excluded: endpoints, by index, that failed it already.
+
+        Raises:
+            NoHeadroomError: its endpoints stayed full until its deadline, or too many wait.
+            NoHealthyEndpointError: all of them are down.
+            NoCapableModelError: nobody is expected to stay under the cost that it allows.
+        """
+        placement = None
+        if decision.query.target in self._fleet.model_index and not self._line:
+            placement = await self._decider.pinned(decision, excluded)
+        if placement is None:
+            placement = await self._stand_in_line(decision, excluded)
+        async with placement.reservation:
+            yield placement
+
+    async def _stand_in_line(self, decision: Decision, excluded: tuple[int, ...]) -> Placement:
+        waiter = self._line.join(decision, excluded)
+        self._metrics.waiting.set(len(self._line))
+        try:
+            return await waiter.placed
+        except asyncio.CancelledError:
+            await _give_back(waiter.placed)
+            raise
+        finally:
+            self._line.leave(waiter)
+            self._metrics.waiting.set(len(self._line))
+
+    async def _listen_for_room(self) -> None:
+        heard = self._book.releases
+        while True:
+            await self._line.someone_held()
+            await self._book.freed(heard)
+            heard = self._book.releases
+            self._line.stir()
+
+    async def _decide_for_ever(self) -> None:
+        while True:
+            await self._line.until_due(self._health.next_change)
+            batch = self._line.take()
+            if batch:
+                await self._decide(batch)
+
+    async def _decide(self, batch: list[Waiter[Placement]]) -> None:
+        try:
+            verdicts = await self._decider.decide(batch)
+        except Exception:
+            log.exception(
+                "a batch of %d could not be decided", len(batch)
+            )  # our fault: its members are told, others go on
+            for waiter in batch:
+                if not waiter.placed.done():
+                    waiter.placed.set_exception(GatewayError("the decision failed; the log says why"))
+            return
+        for verdict in verdicts:
+            await self._tell(verdict)
+        self._promises.decided([verdict.placement.decision for verdict in verdicts if verdict.placement])
+        self._line.settle(sum(1 for waiter in self._line if waiter.decision.times_held))
+
+    async def _tell(self, verdict: Verdict) -> None:
+        placed = verdict.waiter.placed
+        if verdict.placement is not None:
+            if placed.done():  # it has gone: its slot goes back
+                async with verdict.placement.reservation:
+                    return
+            placed.set_result(verdict.placement)
+        elif not placed.done() and (refusal := self._refusal(verdict)) is not None:
+            placed.set_exception(refusal)
+
+    def _refusal(self, verdict: Verdict) -> GatewayError | None:
+        """Why waiting would not help; None when it may."""
+        if verdict.too_dear:
+            message = "no allowed model is expected to cost at most routing.max_cost_usd"
+            return NoCapableModelError(message, param="routing.max_cost_usd")
+        now, mine = self._now(), self._fleet.endpoints_of(verdict.waiter.query.models)
+        if all(self._health.is_down(index, now) for index in mine):
+            names = ", ".join(self._fleet.endpoints[index].name for index in mine)
+            wait = min(self._health.wait(index, now) for index in mine)
+            return NoHealthyEndpointError(f"every endpoint that could answer is down: {names}", retry_after=wait)
+        return None
+
+    def _no_headroom(self, query: Query, reason: str) -> NoHeadroomError:
+        """Says which endpoints, and when one may be expected to free."""
+        mine = self._fleet.endpoints_of(query.models)
+        waits = {self._fleet.endpoints[index].name: float(self._health.slot_wait[index]) for index in mine}
+        # whoever comes back finds the others still waiting
+        wait = min(waits.values(), default=1.0) * (1 + len(self._line) / max(1, len(mine)))
+        names = ", ".join(waits)
+        message = f"{reason}: {names} full; room is expected in about {wait:.1f} s"
+        return NoHeadroomError(message, retry_after=max(wait, 0.1))
+
+
+async def _give_back(placed: asyncio.Future[Placement]) -> None:
+    """A slot that was granted in the moment in which its query left."""
+    if placed.done() and not placed.cancelled() and placed.exception() is None:
+        async with placed.result().reservation:
+            pass

@@ -1,0 +1,235 @@
+"""One batch, from what its queries ask to the slots that they hold: estimate, price, assign, reserve."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from math import ceil
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from gateway.core.capacity import NOWHERE, roomiest
+from gateway.core.decision import Batch, Decision
+from gateway.core.estimate import UNKNOWN, Estimates
+from gateway.core.ladder import at_once, separable, solve
+from gateway.core.placing import Ask, Terrain, place
+from gateway.core.problem import HELD
+from gateway.domain import MinQuality
+from gateway.load.base import Claim
+from gateway.load.reservation import reserve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from gateway.batcher.line import Waiter
+    from gateway.core.assignment import Assignment, Warm
+    from gateway.core.fleet import Fleet
+    from gateway.core.placing import Placing
+    from gateway.core.problem import Problem
+    from gateway.domain import Route
+    from gateway.estimator import Estimator
+    from gateway.health import Health
+    from gateway.load.base import LoadBook
+    from gateway.load.reservation import Reservation
+    from gateway.metrics import Metrics
+    from gateway.promises import Promises, Terms
+
+PINNED_USD_PER_SECOND: Final = 1e-6  # sends a pinned query to the faster of its endpoints; nothing else is weighed
+LONGEST_SOLVE: Final = 3.0  # budgets; a solver that is later than that is left behind
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a query goes, and the slot that it holds there. Enter the reservation; leaving it frees the slot."""
+
+    decision: Decision
+    endpoint: int
+    reservation: Reservation
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one waiter: placed, without room (both None), or with nobody who may answer it."""
+
+    waiter: Waiter[Placement]
+    placement: Placement | None = None
+    too_dear: bool = False
+
+
+class Decider:
+    """Decides batches, one at a time. Owns the solver's thread and the duals that one batch leaves for the next."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        estimator: Estimator,
+        book: LoadBook,
+        *,
+        promises: Promises,
+        health: Health,
+        metrics: Metrics,
+        solver_s: float,
+        draw: Callable[[], float],
+    ) -> None:
+        self._fleet = fleet
+        self._estimator = estimator
+        self._book = book
+        self._promises = promises
+        self._health = health
+        self._metrics = metrics
+        self._solver_s = solver_s
+        self._draw = draw
+        self._warm: Warm | None = None
+        self._solver = ThreadPoolExecutor(max_workers=1, thread_name_prefix="solve")
+        self._now = asyncio.get_running_loop().time
+
+    def close(self) -> None:
+        self._solver.shutdown(wait=False, cancel_futures=True)
+
+    async def pinned(self, decision: Decision, excluded: tuple[int, ...]) -> Placement | None:
+        """A slot for a query that names its model, where one of its endpoints has room: there is nothing to weigh."""
+        query = decision.query
+        mine = self._fleet.endpoints_of_model[query.target]
+        now = self._now()
+        free = self._health.eased(await self._book.headroom(), now).places[mine]
+        usable = self._health.open(now)[mine]
+        if excluded:
+            usable = usable & ~np.isin(mine, excluded)
+        chosen = roomiest(np.where(usable, free, 0), self._draw)
+        if chosen == NOWHERE:
+            return None
+        if decision.estimate is UNKNOWN:
+            decision.estimate = self._estimator.prior(query)
+        claim = self._claim(decision, int(mine[chosen]))
+        [reservation] = await reserve(self._book, [claim])
+        decision.watch.lap("reserve", self._now())
+        if reservation is None:
+            return None
+        self._choose(decision, int(mine[chosen]))
+        return Placement(decision, int(mine[chosen]), reservation)
+
+    async def decide(self, batch: Sequence[Waiter[Placement]]) -> list[Verdict]:
+        """A verdict for each, in order: whoever cannot be placed now is without room."""
+        self._lap(batch, "window")
+        await self._estimate(batch)
+        self._lap(batch, "predict")
+        terms = self._promises.terms([waiter.query for waiter in batch])
+        asks = [self._ask(*each) for each in zip(batch, terms, strict=True)]
+        estimates = Estimates.stack([waiter.decision.estimate for waiter in batch])
+        terrain = await self._terrain()
+        placing = place(asks, estimates, terrain)
+        assignment = await self._solve(placing.problem)
+        self._record(batch, asks, placing, Batch.of(placing, assignment, terrain))
+        self._lap(batch, "assign")
+        placements = await self._reserve(batch, assignment.choice.tolist())
+        self._lap(batch, "reserve")
+        return [Verdict(*each) for each in zip(batch, placements, placing.too_dear.tolist(), strict=True)]
+
+    async def _estimate(self, batch: Sequence[Waiter[Placement]]) -> None:
+        """A pinned model is priced by what is known of it; its text is not looked at."""
+        fresh = [waiter.decision for waiter in batch if waiter.decision.estimate is UNKNOWN]
+        scored = [decision for decision in fresh if decision.query.target in self._fleet.routes]
+        for decision in fresh:
+            if decision.query.target not in self._fleet.routes:
+                decision.estimate = self._estimator.prior(decision.query)
+        if scored:
+            estimates = await self._estimator.estimate([decision.query for decision in scored])
+            for decision, estimate in zip(scored, estimates, strict=True):
+                decision.estimate = estimate
+
+    def _ask(self, waiter: Waiter[Placement], terms: Terms | None) -> Ask:
+        query = waiter.query
+        wishes = query.preferences
+        route = self._fleet.routes.get(query.target)
+        models = self._fleet.model_mask(query.models)
+        if route is None or terms is None:
+            return Ask(models=models, excluded=waiter.excluded, usd_per_second=PINNED_USD_PER_SECOND)
+        return Ask(
+            models=models,
+            multiplier=terms.multiplier,
+            bias=terms.bias,
+            risk=route.risk,
+            usd_per_second=route.usd_per_second,
+            floor=wishes.min_quality or 0.0,
+            max_cost_usd=np.inf if wishes.max_cost_usd is None else wishes.max_cost_usd,
+            excluded=waiter.excluded,
+            batch_quality=asked_of_a_batch(route),
+        )
+
+    async def _terrain(self) -> Terrain:
+        now = self._now()
+        return Terrain(
+            model_of_endpoint=self._fleet.model_of_endpoint,
+            headroom=self._health.eased(await self._book.headroom(), now),
+            healthy=self._health.open(now),
+            seconds=self._health.seconds,
+            slot_wait=self._health.slot_wait,
+        )
+
+    async def _solve(self, problem: Problem) -> Assignment:
+        """On the solver's thread where rows bind; each query's own best needs none."""
+        assignment = separable(problem)
+        if assignment is not None:
+            return assignment
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(LONGEST_SOLVE * self._solver_s):
+                assignment = await loop.run_in_executor(self._solver, self._on_thread, problem)
+        except TimeoutError:
+            return at_once(problem)
+        self._warm = assignment.warm
+        return assignment
+
+    def _on_thread(self, problem: Problem) -> Assignment:
+        return solve(problem, budget_s=self._solver_s, warm=self._warm, clock=self._now)
+
+    async def _reserve(self, batch: Sequence[Waiter[Placement]], choice: Sequence[int]) -> list[Placement | None]:
+        """One step for the whole batch. A slot that another replica took first is simply not there."""
+        chosen = [(row, endpoint) for row, endpoint in enumerate(choice) if endpoint != HELD]
+        claims = [self._claim(batch[row].decision, endpoint) for row, endpoint in chosen]
+        placements: list[Placement | None] = [None] * len(batch)
+        granted = await reserve(self._book, claims) if claims else []
+        for (row, endpoint), reservation in zip(chosen, granted, strict=True):
+            if reservation is not None:
+                self._choose(batch[row].decision, endpoint)
+                placements[row] = Placement(batch[row].decision, endpoint, reservation)
+        for waiter, placement in zip(batch, placements, strict=True):
+            waiter.decision.times_held += placement is None
+        return placements
+
+    def _record(
+        self, batch: Sequence[Waiter[Placement]], asks: Sequence[Ask], placing: Placing, decided: Batch
+    ) -> None:
+        for row, (waiter, ask) in enumerate(zip(batch, asks, strict=True)):
+            decision = waiter.decision
+            decision.ask, decision.batch = ask, decided
+            decision.score_usd, decision.allowed = placing.score_usd[row], placing.problem.allowed[row]
+            decision.below_floor = bool(placing.below_floor[row])
+        self._metrics.decided(decided)
+
+    def _choose(self, decision: Decision, endpoint: int) -> None:
+        chosen = self._fleet.endpoints[endpoint]
+        decision.endpoint, decision.model = chosen.name, chosen.model
+        decision.column = self._fleet.model_index[chosen.model]
+
+    def _claim(self, decision: Decision, endpoint: int) -> Claim:
+        column = self._fleet.model_of_endpoint[endpoint]
+        tokens = decision.estimate.input_tokens[column] + decision.estimate.output_tokens[column]
+        return Claim(lease_id=lease_id(decision), endpoint=self._fleet.endpoints[endpoint].name, tokens=ceil(tokens))
+
+    def _lap(self, batch: Sequence[Waiter[Placement]], part: str) -> None:
+        now = self._now()
+        for waiter in batch:
+            waiter.decision.watch.lap(part, now)
+
+
+def lease_id(decision: Decision) -> str:
+    """One per attempt."""
+    return f"{decision.query.id}/{len(decision.attempts)}"
+
+
+def asked_of_a_batch(route: Route) -> float | None:
+    """The papers' constraint, where a route asks for it instead of the promise over time."""
+    return route.objective.quality if route.batch_quality and isinstance(route.objective, MinQuality) else None

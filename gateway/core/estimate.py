@@ -1,0 +1,72 @@
+"""What each model would make of each query, and at what price: the arrays that a decision works on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+
+class Source(StrEnum):
+    """Where an estimate comes from."""
+
+    NONE = "none"  # not looked at yet
+    PREDICTED = "predicted"
+    PRIOR = "prior"  # no predictor is configured, or it was late or failed
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """One query on M models.
+
+    Args:
+        quality: (M,) expected score, 0..1.
+        quality_sd: (M,) its standard deviation.
+        input_tokens: (M,) in each model's own tokens.
+        output_tokens: (M,) expected, clipped by the client's limit.
+        cost_usd: (M,) expected.
+        source: where it comes from.
+    """
+
+    quality: NDArray[np.float64]
+    quality_sd: NDArray[np.float64]
+    input_tokens: NDArray[np.float64]
+    output_tokens: NDArray[np.float64]
+    cost_usd: NDArray[np.float64]
+    source: Source
+
+    @property
+    def tokens(self) -> NDArray[np.float64]:
+        """(M,) input and expected output: what a lease holds."""
+        return self.input_tokens + self.output_tokens
+
+
+_NOTHING = np.zeros(0)
+UNKNOWN = Estimate(_NOTHING, _NOTHING, _NOTHING, _NOTHING, _NOTHING, Source.NONE)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimates:
+    """Q estimates stacked: every field (Q, M)."""
+
+    quality: NDArray[np.float64]
+    quality_sd: NDArray[np.float64]
+    tokens: NDArray[np.float64]
+    cost_usd: NDArray[np.float64]
+
+    @classmethod
+    def stack(cls, estimates: Sequence[Estimate]) -> Estimates:
+        """In the order given."""
+        return cls(
+            quality=np.stack([each.quality for each in estimates]),
+            quality_sd=np.stack([each.quality_sd for each in estimates]),
+            tokens=np.stack([each.tokens for each in estimates]),
+            cost_usd=np.stack([each.cost_usd for each in estimates]),
+        )

@@ -1,0 +1,84 @@
+"""Hard filters: who may answer at all. They come before scores, and their refusals say why, model by model."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from gateway.core.fleet import Fleet, matching
+from gateway.errors import ContextLengthError, InvalidRequestError, NoCapableModelError, UnknownModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gateway.domain import Capability
+
+
+def admissible(
+    fleet: Fleet,
+    target: str,
+    *,
+    globs: Sequence[str],
+    needs: frozenset[Capability],
+    input_tokens: Sequence[float],
+    max_tokens: int | None,
+) -> tuple[str, ...]:
+    """The models that may answer, in configuration order; never empty.
+
+    Args:
+        fleet: what is configured.
+        target: the route or model that the client named.
+        globs: the client's own allow list; empty allows all.
+        needs: what the query asks of a model.
+        input_tokens: (M,) the query's length in each model's tokens.
+        max_tokens: longest answer that the client asked for, counted into the context.
+
+    Raises:
+        UnknownModelError: nothing has that name.
+        InvalidRequestError: the allow list leaves nobody.
+        NoCapableModelError: nobody who is allowed can do it.
+        ContextLengthError: it is too long for all of them.
+    """
+    named = fleet.candidates(target)
+    if not named:
+        raise UnknownModelError(unknown_name(fleet, target), param="model")
+    allowed = matching(named, globs) if globs else named
+    if not allowed:
+        message = f"routing.models: {list(globs)} matches none of the models of {target}: {', '.join(named)}"
+        raise InvalidRequestError(message, param="routing.models")
+    capable = allowed if not needs else _capable(fleet, allowed, needs)
+    fitting = tuple(
+        name
+        for name in capable
+        if input_tokens[fleet.model_index[name]] + (max_tokens or 0) <= fleet.context[fleet.model_index[name]]
+    )
+    if not fitting:
+        raise ContextLengthError(_too_long(fleet, capable, input_tokens, max_tokens), param="messages")
+    return fitting
+
+
+def _capable(fleet: Fleet, allowed: Sequence[str], needs: frozenset[Capability]) -> tuple[str, ...]:
+    lacking = {name: sorted(needs - fleet.models[fleet.model_index[name]].can) for name in allowed}
+    capable = tuple(name for name in allowed if not lacking[name])
+    if not capable:
+        reasons = "; ".join(f"{name} lacks {', '.join(missing)}" for name, missing in lacking.items())
+        raise NoCapableModelError(f"no allowed model can do this: {reasons}")
+    return capable
+
+
+def unknown_name(fleet: Fleet, target: str) -> str:
+    known = [*fleet.routes, *(model.name for model in fleet.models if model.name in fleet.served)]
+    near = get_close_matches(target, known, n=3, cutoff=0.4)
+    if near:
+        return f"no route or model is named {target[:100]!r}; the nearest: {', '.join(near)}"
+    return f"no route or model is named {target[:100]!r}; GET /v1/models lists them"
+
+
+def _too_long(fleet: Fleet, names: Sequence[str], input_tokens: Sequence[float], max_tokens: int | None) -> str:
+    columns = [(name, fleet.model_index[name]) for name in names]
+    lengths = "; ".join(
+        f"{name}: about {input_tokens[column]:.0f} tokens, takes {fleet.context[column]:.0f}"
+        for name, column in columns
+    )
+    asked = f" with {max_tokens} for the answer" if max_tokens else ""
+    return f"too long for every allowed model{asked} ({lengths})"

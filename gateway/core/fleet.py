@@ -1,0 +1,63 @@
+"""What is configured, with the indices that every array uses: M models and E endpoints, in configuration order."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gateway.core.pricing import PriceCard
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from gateway.core.problem import Bools
+    from gateway.domain import Endpoint, Model, Route
+
+
+class Fleet:
+    """Models, endpoints and routes, found by name or by index. Never changes; a reload makes another."""
+
+    def __init__(self, models: Sequence[Model], endpoints: Sequence[Endpoint], routes: Sequence[Route]) -> None:
+        self.models = tuple(models)
+        self.endpoints = tuple(endpoints)
+        self.routes = {route.name: route for route in routes}
+        self.model_index = {model.name: index for index, model in enumerate(self.models)}
+        self.endpoint_index = {endpoint.name: index for index, endpoint in enumerate(self.endpoints)}
+        self.model_of_endpoint: NDArray[np.intp] = np.array(
+            [self.model_index[endpoint.model] for endpoint in self.endpoints], dtype=np.intp
+        )
+        self.prices = PriceCard.of([model.price for model in self.models])
+        self.context = np.array([np.inf if m.context is None else m.context for m in self.models])
+        self.served = frozenset(endpoint.model for endpoint in self.endpoints)
+        self.endpoints_of_model = {
+            name: np.array([i for i, e in enumerate(self.endpoints) if e.model == name], dtype=np.intp)
+            for name in self.model_index
+        }
+
+    def model_mask(self, names: Sequence[str]) -> Bools:
+        """(M,) which models are named."""
+        mask = np.zeros(len(self.models), dtype=np.bool_)
+        mask[[self.model_index[name] for name in names]] = True
+        return mask
+
+    def endpoints_of(self, models: Sequence[str]) -> list[int]:
+        """The endpoints that serve any of the models."""
+        return [int(index) for name in models for index in self.endpoints_of_model[name]]
+
+    def candidates(self, target: str) -> tuple[str, ...]:
+        """The served models behind a route's or a model's name; empty when nothing has that name."""
+        route = self.routes.get(target)
+        if route is not None:
+            return tuple(name for name in route.models if name in self.served)
+        return (target,) if target in self.served else ()
+
+
+def matching(names: Sequence[str], globs: Sequence[str]) -> tuple[str, ...]:
+    """The names that match any of the globs; all of them when there is no glob."""
+    if not globs:
+        return tuple(names)
+    return tuple(name for name in names if any(fnmatchcase(name, glob) for glob in globs))

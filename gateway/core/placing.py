@@ -1,0 +1,139 @@
+"""From what a batch asks for, what is estimated and what is free to the Problem of placing it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gateway.core.problem import QUALITY_UNIT, BatchQuality, Problem, TokenRow, nano_dollars
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from gateway.core.capacity import Headroom
+    from gateway.core.estimate import Estimates
+    from gateway.core.problem import Bools, Ints
+
+    Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """What one query of the batch may use, and what its route pays."""
+
+    models: Bools  # (M,) admitted by the hard filters
+    multiplier: float = 0.0  # USD for one unit of quality
+    bias: float = 0.0  # what feedback has shown that estimates of this route are off by
+    risk: float = 0.0  # z of quality - z x sd
+    usd_per_second: float = 0.0
+    floor: float = 0.0  # least quality, for this query alone
+    max_cost_usd: float = np.inf
+    excluded: tuple[int, ...] = ()  # endpoints that failed it already
+    batch_quality: float | None = None  # the papers' row, where the route asks for it
+    deadline_ahead: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terrain:
+    """Where the batch can go now. E endpoints of M models."""
+
+    model_of_endpoint: NDArray[np.intp]  # (E,)
+    headroom: Headroom
+    healthy: Bools  # (E,) whether its breaker lets queries through
+    seconds: Floats  # (E,) expected time to finish one more query
+    slot_wait: Floats  # (E,) expected seconds until one slot frees when all are taken
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placing:
+    """A Problem and what it was made of, for the decision record."""
+
+    problem: Problem
+    score_usd: Floats  # (Q, E)
+    below_floor: Bools  # (Q,) nobody reaches the floor: the best estimate serves
+    too_dear: Bools  # (Q,) nobody stays under the cost that the client allows
+
+
+def place(asks: Sequence[Ask], estimates: Estimates, terrain: Terrain) -> Placing:
+    """States the batch. Row q of everything is asks[q]; ties go to whoever came first."""
+    quality = np.clip(estimates.quality + np.array([[ask.bias] for ask in asks]), 0.0, 1.0)
+    worth = quality - np.array([[ask.risk] for ask in asks]) * estimates.quality_sd
+    models, below_floor, too_dear = _admitted(asks, worth, estimates.cost_usd)
+    value = estimates.cost_usd - np.array([[ask.multiplier] for ask in asks]) * worth
+    per_second = np.array([[ask.usd_per_second] for ask in asks])
+    of = terrain.model_of_endpoint
+    score_usd = value[:, of] + per_second * terrain.seconds
+    allowed = models[:, of] & terrain.healthy
+    for row, ask in enumerate(asks):
+        allowed[row, list(ask.excluded)] = False
+    slots = terrain.headroom.places
+    hold_usd, may_hold = _hold(asks, score_usd, allowed, slots, terrain.slot_wait)
+    problem = Problem(
+        score=nano_dollars(score_usd),
+        allowed=allowed,
+        hold=nano_dollars(hold_usd),
+        may_hold=may_hold,
+        slots=slots,
+        tokens=_token_rows(np.ceil(estimates.tokens[:, of]).astype(np.int64), terrain.headroom),
+        batch_quality=_batch_quality(asks, quality[:, of]),
+    )
+    return Placing(problem=problem, score_usd=score_usd, below_floor=below_floor, too_dear=too_dear)
+
+
+def _admitted(asks: Sequence[Ask], worth: Floats, cost: Floats) -> tuple[Bools, Bools, Bools]:
+    """(Q, M) who may answer after the client's floor and cap, and (Q,) whose floor or cap nobody meets."""
+    models = np.stack([ask.models for ask in asks])
+    affordable = models & (cost <= np.array([[ask.max_cost_usd] for ask in asks]))
+    too_dear = np.asarray(~affordable.any(axis=1))
+    reaching: Bools = affordable & (worth >= np.array([[ask.floor] for ask in asks]))
+    below_floor = np.asarray(~reaching.any(axis=1) & ~too_dear)
+    best = np.where(affordable, worth, -np.inf)
+    reaching[below_floor] = (affordable & (best == best.max(axis=1, keepdims=True)))[below_floor]
+    return reaching, below_floor, too_dear
+
+
+def _hold(asks: Sequence[Ask], score: Floats, allowed: Bools, slots: Ints, slot_wait: Floats) -> tuple[Floats, Bools]:
+    """(Q,) what waiting for the best endpoint costs, in USD, and whether it is open.
+
+    Waiting is open where more queries of the batch want that endpoint than it has room for. Whoever stands n-th in line
+    for it waits for n slots.
+    """
+    queries = len(asks)
+    open_score = np.where(allowed, score, np.inf)
+    favourite = open_score.argmin(axis=1)
+    own = open_score[np.arange(queries), favourite]
+    place_in_line = np.zeros(queries)
+    line: dict[int, int] = {}
+    for row, endpoint in enumerate(favourite.tolist()):
+        line[endpoint] = line.get(endpoint, 0) + 1
+        place_in_line[row] = line[endpoint]
+    wanted = np.array([line[endpoint] for endpoint in favourite.tolist()])
+    full = wanted > slots[favourite]
+    behind = np.maximum(place_in_line - slots[favourite], 0.0)
+    per_second = np.array([ask.usd_per_second for ask in asks])
+    hold = own + per_second * behind * slot_wait[favourite]
+    ahead = np.array([ask.deadline_ahead for ask in asks])
+    return np.where(np.isfinite(hold), hold, 0.0), full & ahead & np.isfinite(own)
+
+
+def _token_rows(need: Ints, headroom: Headroom) -> tuple[TokenRow, ...]:
+    """A row per kind of token room, left out where no endpoint comes near its limit."""
+    most = int(need.max(axis=1, initial=0).sum())
+    rows = (("kv", headroom.kv), ("tokens_per_minute", headroom.tokens))
+    return tuple(TokenRow(name=name, need=need, room=room) for name, room in rows if room.min(initial=most) < most)
+
+
+def _batch_quality(asks: Sequence[Ask], quality: Floats) -> BatchQuality | None:
+    asked = [ask.batch_quality for ask in asks]
+    known = [each for each in asked if each is not None]
+    if not known:
+        return None
+    most = max(known)
+    lenience = np.array([[0.0 if each is None else most - each] for each in asked])  # routes may ask for different ones
+    units = np.rint((quality + lenience) * QUALITY_UNIT).astype(np.int64)
+    members = np.array([each is not None for each in asked])
+    return BatchQuality(quality=units, asked=round(most * QUALITY_UNIT), members=members)

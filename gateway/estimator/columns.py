@@ -1,0 +1,127 @@
+"""Which column of the predictor describes which configured model, and what is believed of those without one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from gateway.core.curve import Sample
+from gateway.core.pricing import cost_usd
+from gateway.domain import Prior
+from gateway.errors import ConfigurationError
+from predictors.base import QUANTILES
+from predictors.names import nearest, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from gateway.core.fleet import Fleet
+    from gateway.domain import Model
+    from predictors.base import HeldOut, Prediction, Predictor
+
+    Floats = NDArray[np.float64]
+
+CHARACTERS_PER_TOKEN: Final = 4.0  # English prose in the common tokenizers; a fitted ratio replaces it where known
+UNKNOWN: Final = Prior(quality=0.5, strength=2.0)  # of a model that nobody describes: as good as no knowledge
+ORDINARY_INPUT: Final = 250.0  # tokens of a prompt, where there is no history: about a page
+NO_COLUMN: Final = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One prompt's prediction for the fleet's M models."""
+
+    quality: Floats  # (M,)
+    quality_sd: Floats  # (M,)
+    output_quantiles: Floats  # (M, QUANTILES) tokens
+
+
+class Columns:
+    """The fleet's M models as the predictor knows them."""
+
+    def __init__(self, models: Sequence[Model], known: Sequence[int], ratios: Sequence[float]) -> None:
+        self.known = np.array(known, dtype=np.intp)
+        self._has = self.known != NO_COLUMN
+        self._source = np.where(self._has, self.known, 0)
+        priors = [model.prior or UNKNOWN for model in models]
+        mean = np.array([prior.quality for prior in priors])
+        strength = np.array([prior.strength for prior in priors])
+        tokens = np.array([prior.output_tokens for prior in priors])
+        # a Beta with these pseudo-counts
+        self.prior = Row(mean, np.sqrt(mean * (1 - mean) / (strength + 1)), np.repeat(tokens[:, None], QUANTILES, 1))
+        self.characters_per_token = np.array(ratios)  # (M,)
+
+    def rows(self, prediction: Prediction) -> list[Row]:
+        """One row per prompt; a model without a column, or a cell that is no number, gets its prior."""
+        quality = self._fill(prediction.quality, self.prior.quality)
+        sd = self._fill(prediction.quality_sd, self.prior.quality_sd)
+        quantiles = self._fill(prediction.output_quantiles, self.prior.output_quantiles)
+        return [Row(*cells) for cells in zip(np.clip(quality, 0, 1), sd, np.maximum(quantiles, 0), strict=True)]
+
+    def sample(self, held_out: HeldOut | None, fleet: Fleet, names: Sequence[str]) -> Sample:
+        """The artifact's held-out cells as the named models of this fleet would serve them, at its prices.
+
+        A model without a column keeps its prior everywhere and has no scores. Without an artifact there is one cell, of
+        an ordinary length.
+        """
+        index = np.array([fleet.model_index[name] for name in names], dtype=np.intp)
+        outputs = self.prior.output_quantiles.mean(axis=1)
+        if held_out is None:
+            one = Row(self.prior.quality[None], self.prior.quality_sd[None], outputs[None])
+            cost = cost_usd(fleet.prices, ORDINARY_INPUT, one.output_quantiles)
+            unknown = np.full_like(one.quality, np.nan)
+            return _sample(np.ones(1), (one.quality, one.quality_sd, unknown, cost), index)
+        nothing = np.full(len(self.known), np.nan)
+        inputs = self._fill(held_out.input_tokens, nothing)
+        inputs = np.where(np.isfinite(inputs), inputs, np.nanmean(held_out.input_tokens, axis=1, keepdims=True))
+        cost = cost_usd(fleet.prices, inputs, self._fill(held_out.output_tokens, outputs))
+        quality = self._fill(held_out.quality, self.prior.quality)
+        sd = self._fill(held_out.quality_sd, self.prior.quality_sd)
+        return _sample(held_out.weight, (quality, sd, self._fill(held_out.score, nothing), cost), index)
+
+    def _fill(self, predicted: NDArray[np.float32], prior: Floats) -> Floats:
+        """(Q, M, …) the predictor's columns in the fleet's order, with the prior where there is no number."""
+        cells = predicted[:, self._source].astype(np.float64)
+        known = np.isfinite(cells) & self._has.reshape((1, -1) + (1,) * (cells.ndim - 2))
+        return np.where(known, cells, prior)
+
+
+def _sample(weight: Floats, columns: tuple[Floats, Floats, Floats, Floats], index: NDArray[np.intp]) -> Sample:
+    quality, sd, score, cost = (column[:, index] for column in columns)
+    return Sample(weight=weight, quality=quality, quality_sd=sd, score=score, cost_usd=cost)
+
+
+def columns_for(models: Sequence[Model], predictor: Predictor | None) -> Columns:
+    """Matches each model by its `like`, else by its own name where the operator states no prior.
+
+    Raises:
+        ConfigurationError: a `like` names nothing that the predictor knows.
+    """
+    if predictor is None:
+        return Columns(models, [NO_COLUMN] * len(models), [CHARACTERS_PER_TOKEN] * len(models))
+    known = predictor.models
+    places = [_column(place, model, known) for place, model in enumerate(models)]
+    fitted = predictor.characters_per_token
+    ratios = [
+        float(fitted[place]) if place != NO_COLUMN and fitted[place] > 0 else CHARACTERS_PER_TOKEN for place in places
+    ]
+    return Columns(models, places, ratios)
+
+
+def _column(place: int, model: Model, known: Sequence[str]) -> int:
+    if model.like is None and model.prior is not None:
+        return NO_COLUMN
+    name = resolve(model.like or model.name, known)
+    if name is not None:
+        return known.index(name)
+    if model.like is None:
+        return NO_COLUMN
+    near = ", ".join(nearest(model.like, known)) or "nothing near"
+    raise ConfigurationError(
+        f"models[{place}].like: the predictor knows no {model.like!r} (nearest: {near}); "
+        "name one of its models, or give prior: {quality: …} instead"
+    )

@@ -1,0 +1,139 @@
+"""The only owner of the predictor, its thread and its cache."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Self
+
+import msgspec
+import numpy as np
+
+from gateway.core.estimate import Estimate, Source
+from gateway.core.pricing import cost_usd, expected_output
+from predictors.prompt import render
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from gateway.core.fleet import Fleet
+    from gateway.domain import Query
+    from gateway.estimator.columns import Columns, Row
+    from gateway.metrics import Metrics
+    from predictors.base import Predictor, Prompt
+
+    Floats = NDArray[np.float64]
+
+
+class Estimator:
+    """Estimates for queries on the fleet's M models, in configuration order.
+
+    Args:
+        fleet: what is configured.
+        columns: its models as the predictor knows them.
+        predictor: None serves the priors.
+        metrics: counts cache hits, and predictions that were late or failed.
+        budget_s: a prediction later than this is replaced by the priors.
+        cache_size: prompts whose prediction is kept, by hash.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        columns: Columns,
+        predictor: Predictor | None,
+        metrics: Metrics,
+        *,
+        budget_s: float,
+        cache_size: int,
+    ) -> None:
+        self._fleet = fleet
+        self._columns = columns
+        self._predictor = predictor
+        self._metrics = metrics
+        self._budget_s = budget_s
+        self._cache: OrderedDict[bytes, Row] = OrderedDict()
+        self._cache_size = cache_size
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="predict")
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def input_tokens(self, characters: int) -> Floats:
+        """(M,) how long a text is in each model's tokens, by a fitted ratio."""
+        return characters / self._columns.characters_per_token
+
+    def prior(self, query: Query) -> Estimate:
+        """What is known without looking at the text: at once, and never fails."""
+        return self._priced([query], [self._columns.prior], [Source.PRIOR])[0]
+
+    async def estimate(self, queries: Sequence[Query]) -> list[Estimate]:
+        """One estimate per query, in order. A prediction that is late or fails becomes the prior, and says so."""
+        keys = [_key(query) for query in queries]
+        found = {key: row for key in keys if (row := self._recall(key)) is not None}
+        missing = {key: query for key, query in zip(keys, queries, strict=True) if key not in found}
+        self._metrics.predictions.hit.inc(len(queries) - len(missing))
+        if missing and self._predictor is not None:
+            found.update(await self._predict(missing, self._predictor))
+        rows = [found.get(key, self._columns.prior) for key in keys]
+        return self._priced(queries, rows, [Source.PREDICTED if key in found else Source.PRIOR for key in keys])
+
+    async def _predict(self, missing: dict[bytes, Query], predictor: Predictor) -> dict[bytes, Row]:
+        """Rows by key; none at all when the predictor is late or fails."""
+        work = [(query.messages, query.tools) for query in missing.values()]
+        loop = asyncio.get_running_loop()
+        outcomes = self._metrics.predictions
+        try:
+            async with asyncio.timeout(self._budget_s):
+                rows = await loop.run_in_executor(self._thread, self._rows, predictor, work)
+        except TimeoutError:
+            outcomes.late.inc(len(missing))
+            return {}
+        except Exception:  # noqa: BLE001 - the boundary to predictors: whatever one raises, the priors serve
+            outcomes.failed.inc(len(missing))
+            return {}
+        outcomes.computed.inc(len(missing))
+        fresh = dict(zip(missing, rows, strict=True))
+        self._remember(fresh)
+        return fresh
+
+    def _rows(self, predictor: Predictor, work: Sequence[tuple[bytes, bytes]]) -> list[Row]:
+        """Runs on the predictor's thread."""
+        return self._columns.rows(predictor.predict([_prompt(messages, tools) for messages, tools in work]))
+
+    def _priced(self, queries: Sequence[Query], rows: Sequence[Row], sources: Sequence[Source]) -> list[Estimate]:
+        limits = np.array([np.inf if query.max_tokens is None else query.max_tokens for query in queries])
+        outputs = expected_output(np.stack([row.output_quantiles for row in rows]), limits)
+        characters = np.array([[query.characters] for query in queries], dtype=np.float64)
+        inputs = characters / self._columns.characters_per_token
+        costs = cost_usd(self._fleet.prices, inputs, outputs)
+        return [
+            Estimate(row.quality, row.quality_sd, inputs[i], outputs[i], costs[i], source)
+            for i, (row, source) in enumerate(zip(rows, sources, strict=True))
+        ]
+
+    def _recall(self, key: bytes) -> Row | None:
+        row = self._cache.get(key)
+        if row is not None:
+            self._cache.move_to_end(key)
+        return row
+
+    def _remember(self, fresh: dict[bytes, Row]) -> None:
+        self._cache.update(fresh)
+        while len(self._cache) > self._cache_size:
+            self._cache.popitem(last=False)
+
+
+def _key(query: Query) -> bytes:
+    return blake2b(query.messages + b"\0" + query.tools, digest_size=16).digest()
+
+
+def _prompt(messages: bytes, tools: bytes) -> Prompt:
+    return render(msgspec.json.decode(messages), msgspec.json.decode(tools) if tools else None)

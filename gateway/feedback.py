@@ -1,0 +1,32 @@
+"""The decision log: bounded, in memory, for GET /v1/decisions and for feedback that comes later."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gateway.core.decision import Decision
+
+
+class DecisionLog:
+    """The last decisions by id. The oldest leave first."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._decisions: dict[str, Decision] = {}
+
+    def __len__(self) -> int:
+        return len(self._decisions)
+
+    def open(self, decision: Decision) -> None:
+        """A query has been admitted."""
+        self._decisions[decision.query.id] = decision
+        if len(self._decisions) > self._size:
+            del self._decisions[next(iter(self._decisions))]
+
+    def find(self, decision_id: str) -> Decision | None:
+        return self._decisions.get(decision_id)
+
+    def recent(self, count: int) -> list[Decision]:
+        """The newest first."""
+        return list(self._decisions.values())[-count:][::-1]

@@ -1,0 +1,86 @@
+"""The FastAPI application: the hot routes as raw ASGI, everything else as FastAPI serves it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gateway import __version__
+from gateway.errors import GatewayError, InvalidRequestError, NotAllowedError, NotFoundError
+from gateway.http import answers
+from gateway.http.served import Inference, request_id
+from gateway.http.surface import SURFACES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fastapi import APIRouter
+    from starlette.types import Lifespan, Receive, Scope, Send
+
+    from gateway.pipeline import Pipeline
+
+PREFIXES = ("/v1", "")
+NOT_ALLOWED = 405
+
+
+class Application(FastAPI):
+    """Inference goes straight to its endpoint: a routing table and a middleware stack cost more than the rest of it."""
+
+    def __init__(
+        self,
+        pipeline: Callable[[], Pipeline],
+        control: APIRouter,
+        *,
+        lifespan: Lifespan[Application],
+        body_limit: int,
+        ping_s: float,
+    ) -> None:
+        super().__init__(title="Paretogate", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+        self._hot: dict[str, Inference] = {}
+        for surface in SURFACES:
+            inference = Inference(pipeline, surface, limit=body_limit, ping_s=ping_s)
+            for prefix in PREFIXES:
+                self._hot[prefix + surface.path] = inference
+                self.router.routes.append(Route(prefix + surface.path, inference, methods=["POST"]))
+        for prefix in PREFIXES:
+            self.include_router(control, prefix=prefix, include_in_schema=bool(prefix))
+        self.add_exception_handler(GatewayError, _gateway_error)
+        self.add_exception_handler(RequestValidationError, _invalid)
+        self.add_exception_handler(HTTPException, _http_error)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "POST":
+            inference = self._hot.get(scope["path"])
+            if inference is not None:
+                await inference(scope, receive, send)
+                return
+        await super().__call__(scope, receive, send)
+
+
+def _respond(request: Request, error: GatewayError) -> Response:
+    headers = {name.decode(): value.decode() for name, value in answers.error_headers(error)}
+    headers["x-request-id"] = request_id(request.headers.get("x-request-id", "").encode()).decode()
+    return Response(answers.error_body(error), answers.error_status(error), headers)
+
+
+def _gateway_error(request: Request, error: Exception) -> Response:
+    return _respond(request, error if isinstance(error, GatewayError) else GatewayError("the gateway failed"))
+
+
+def _invalid(request: Request, error: Exception) -> Response:
+    problems = error.errors() if isinstance(error, RequestValidationError) else []
+    places = [(".".join(str(part) for part in each["loc"][1:]), each["msg"]) for each in problems]
+    message = "; ".join(f"{place}: {reason}" if place else reason for place, reason in places)
+    return _respond(request, InvalidRequestError(message or "the request is not valid", param=places[0][0] or None))
+
+
+def _http_error(request: Request, error: Exception) -> Response:
+    place = f"{request.method} {request.url.path}"
+    if isinstance(error, HTTPException) and error.status_code == NOT_ALLOWED:
+        return _respond(request, NotAllowedError(f"{place}: the path does not take this method"))
+    return _respond(request, NotFoundError(f"{place}: no such path"))

@@ -1,0 +1,217 @@
+"""One scope per request: read it, have it served, send the bytes, and undo everything when the client leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import secrets
+from math import inf
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from gateway.errors import GatewayError, InvalidRequestError, TooLargeError, UpstreamError
+from gateway.http import answers
+from gateway.http.body import read
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+
+    from gateway.http.answers import Headers
+    from gateway.http.body import Call
+    from gateway.http.surface import Surface
+    from gateway.pipeline import Pipeline, Served
+
+    Scope = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+    Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+OK: Final = 200
+SANE_ID: Final = re.compile(rb"[A-Za-z0-9_.:\-]{1,128}")
+PLAIN_NUMBER: Final = re.compile(rb"[0-9]{1,6}(\.[0-9]{1,6})?")
+
+log = logging.getLogger(__name__)
+
+
+class ClientGoneError(Exception):
+    """The client has left; nobody is there to be told."""
+
+
+class Exchange:
+    """One request and its answer. The only writer of `send`; what it writes are whole events, or a whole body."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.started = False
+        self.silent = True  # nothing has been written since the last look
+        self._ended = False
+        self._receive = receive
+        self._send = send
+        self._id = (b"x-request-id", request_id(self.headers.get(b"x-request-id", b"")))
+
+    async def body(self, limit: int) -> bytes:
+        """The request's body.
+
+        Raises:
+            TooLargeError: it is, or says so.
+            ClientGoneError: the client left before its end.
+        """
+        told = self.headers.get(b"content-length", b"0")
+        if not told.isdigit() or int(told) > limit:
+            raise TooLargeError(f"the body is larger than {limit} bytes")
+        parts, size, more = [], 0, True
+        while more:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGoneError
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            more = message.get("more_body", False)
+            if size > limit:
+                raise TooLargeError(f"the body is larger than {limit} bytes")
+        return b"".join(parts) if len(parts) > 1 else parts[0]
+
+    async def until_gone(self) -> None:
+        """Raises when the client leaves before its answer has ended."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        if not self._ended:
+            raise ClientGoneError
+
+    async def start(self, status: int, headers: Headers) -> None:
+        self.started = True
+        await self._send({"type": "http.response.start", "status": status, "headers": [self._id, *headers]})
+
+    async def write(self, events: bytes) -> None:
+        self.silent = False
+        await self._send({"type": "http.response.body", "body": events, "more_body": True})
+
+    async def end(self, body: bytes = b"") -> None:
+        self._ended = True
+        await self._send({"type": "http.response.body", "body": body, "more_body": False})
+
+    async def whole(self, status: int, headers: Headers, body: bytes) -> None:
+        await self.start(status, [*headers, (b"content-length", b"%d" % len(body))])
+        await self.end(body)
+
+    async def fail(self, error: GatewayError) -> None:
+        """The error as an answer, or inside a stream that has begun: then no end marker follows."""
+        if self.started:
+            await self.end(answers.error_event(error))
+        else:
+            await self.whole(answers.error_status(error), answers.error_headers(error), answers.error_body(error))
+
+    async def ping(self, every_s: float) -> None:
+        """Comments into a stream that is silent, for load balancers that cut what is. The first one begins it."""
+        while True:
+            await asyncio.sleep(every_s)
+            if self.silent:
+                if not self.started:
+                    await self.start(OK, answers.EVENTS)
+                await self.write(answers.PING)
+            self.silent = True
+
+
+class Inference:
+    """The ASGI endpoint of one surface."""
+
+    def __init__(self, pipeline: Callable[[], Pipeline], surface: Surface, *, limit: int, ping_s: float) -> None:
+        self._pipeline = pipeline
+        self._surface = surface
+        self._limit = limit
+        self._ping_s = ping_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        arrived_at = asyncio.get_running_loop().time()
+        exchange = Exchange(scope, receive, send)
+        try:
+            call = read(await exchange.body(self._limit), exchange.headers, self._surface)
+            await self._while_client_stays(exchange, call, arrived_at)
+        except ClientGoneError:
+            return
+        except GatewayError as error:
+            await exchange.fail(error)
+        except Exception:
+            log.exception("a request failed")
+            await exchange.fail(GatewayError("the gateway failed; its log says why"))
+
+    async def _while_client_stays(self, exchange: Exchange, call: Call, arrived_at: float) -> None:
+        """Cancels the work in the moment in which the client leaves; with it go its slot and its upstream."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                company = [group.create_task(exchange.until_gone())]
+                if call.stream and self._ping_s:
+                    company.append(group.create_task(exchange.ping(self._ping_s)))
+                await self._serve(exchange, call, arrived_at)
+                for task in company:
+                    task.cancel()
+        except BaseExceptionGroup as errors:
+            raise the_one(errors) from None
+
+    async def _serve(self, exchange: Exchange, call: Call, arrived_at: float) -> None:
+        if not self._surface.routes and call.model in self._pipeline().routes:
+            raise InvalidRequestError(f"model: {call.model} is a route; name a model here", param="model")
+        pipeline = self._pipeline()
+        query = pipeline.admit(call.query(decision_id(), arrived_at, patience_s(exchange.headers)))
+        async with pipeline.serve(query, call) as served:
+            if served.reply.streamed:
+                await _stream(exchange, served)
+                return
+        if exchange.started:
+            raise UpstreamError("the upstream did not stream", endpoint=served.decision.endpoint)
+        headers, body = _whole(served)
+        await exchange.whole(served.reply.status, headers, body)
+
+
+def _whole(served: Served) -> tuple[Headers, bytes]:
+    body, decision = served.reply.first, served.decision
+    if decision.query.preferences.explain:
+        body = body.rstrip()[:-1] + b',"routing":' + explanation(served) + b"}"
+    return [*served.reply.headers, *answers.decision_headers(decision)], body
+
+
+async def _stream(exchange: Exchange, served: Served) -> None:
+    if not exchange.started:
+        kept = [pair for pair in served.reply.headers if pair[0] not in answers.EVENT_NAMES]
+        decided = answers.decision_headers(served.decision)
+        await exchange.start(served.reply.status, [*answers.EVENTS, *kept, *decided])
+    explain = served.decision.query.preferences.explain
+    async for chunk in served.reply.chunks():
+        if explain and (marker := chunk.rfind(answers.DONE)) >= 0:
+            event = answers.explaining_event(explanation(served))
+            await exchange.write(chunk[:marker] + event + chunk[marker:])
+        else:
+            await exchange.write(chunk)
+    await exchange.end()
+
+
+def explanation(served: Served) -> bytes:
+    return msgspec.json.encode(served.explain())
+
+
+def the_one(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What a task group died of: the client's leaving before anything that its leaving caused."""
+    leaves = [leaf for error in errors.exceptions for leaf in _leaves(error)]
+    return next((leaf for leaf in leaves if isinstance(leaf, ClientGoneError)), leaves[0])
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
+    return [error]
+
+
+def decision_id() -> str:
+    return f"dec_{secrets.token_hex(12)}"
+
+
+def request_id(sent: bytes) -> bytes:
+    """The client's own when it is sane, else ours."""
+    return sent if SANE_ID.fullmatch(sent) else f"req_{secrets.token_hex(12)}".encode()
+
+
+def patience_s(headers: Mapping[bytes, bytes]) -> float:
+    """How long the SDK waits for a byte, in seconds."""
+    told = headers.get(b"x-stainless-read-timeout", b"")
+    return float(told) if PLAIN_NUMBER.fullmatch(told) else inf

@@ -1,0 +1,187 @@
+"""The story of a query: admit, decide, reserve, forward, settle. Re-placed before the first byte, never after."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from math import inf
+from typing import TYPE_CHECKING, Final
+
+from gateway.core.decision import Attempt, Decision, Stopwatch
+from gateway.core.describe import describe
+from gateway.core.filters import admissible
+from gateway.core.retries import backoff
+from gateway.errors import (
+    DeadlineError,
+    NoHealthyEndpointError,
+    UpstreamBusyError,
+    UpstreamError,
+    UpstreamRejectedError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+    from gateway.accounting import Accounts
+    from gateway.batcher import Batcher, Placement
+    from gateway.core.fleet import Fleet
+    from gateway.domain import Endpoint, Query, Route
+    from gateway.estimator import Estimator
+    from gateway.health import Health
+    from gateway.upstream import Payload, Reply, Upstream
+
+MOST_ATTEMPTS: Final = 4  # endpoints that one query may meet
+
+
+class Served:
+    """A query that an upstream has begun to answer."""
+
+    __slots__ = ("_fleet", "decision", "reply")
+
+    def __init__(self, decision: Decision, reply: Reply, fleet: Fleet) -> None:
+        self.decision = decision
+        self.reply = reply
+        self._fleet = fleet
+
+    def explain(self) -> dict[str, object]:
+        """The decision in words and numbers, as far as it has come."""
+        return describe(self.decision, self._fleet)
+
+
+class Pipeline:
+    """What happens to a query between its parsing and its last byte."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        *,
+        estimator: Estimator,
+        batcher: Batcher,
+        upstream: Upstream,
+        health: Health,
+        accounts: Accounts,
+        max_wait_s: float,
+        draw: Callable[[], float],
+    ) -> None:
+        self._fleet = fleet
+        self._estimator = estimator
+        self._batcher = batcher
+        self._upstream = upstream
+        self._health = health
+        self._accounts = accounts
+        self._max_wait_s = max_wait_s
+        self._draw = draw
+        self._now = asyncio.get_running_loop().time
+
+    def admit(self, query: Query) -> Query:
+        """The query with the models that may answer it, and how long it may wait.
+
+        Raises:
+            InvalidRequestError: and what stands under it: nobody has that name, may, can, or has the context.
+        """
+        models = admissible(
+            self._fleet,
+            query.target,
+            globs=query.preferences.models,
+            needs=query.needs,
+            input_tokens=self._estimator.input_tokens(query.characters).tolist(),
+            max_tokens=query.max_tokens,
+        )
+        deadline = min(query.deadline_at, query.arrived_at + self._max_wait_s)
+        return replace(query, models=models, deadline_at=deadline)
+
+    @property
+    def routes(self) -> Mapping[str, Route]:
+        return self._fleet.routes
+
+    @asynccontextmanager
+    async def serve(self, query: Query, payload: Payload) -> AsyncIterator[Served]:
+        """An answer that has begun. Leaving the scope frees the slot, closes the upstream and settles, once.
+
+        Raises:
+            GatewayError: nothing has been answered then.
+        """
+        decision = Decision(query=query, watch=Stopwatch(query.arrived_at))
+        decision.watch.lap("parse", self._now())
+        async with self._accounts.settling(decision), AsyncExitStack() as scope:
+            reply = await self._begin(decision, payload, scope)
+            yield Served(decision, reply, self._fleet)
+
+    async def _begin(self, decision: Decision, payload: Payload, scope: AsyncExitStack) -> Reply:
+        """Tries endpoints until one begins to answer; what it holds is then on the scope.
+
+        Another endpoint of the same model comes first, by its score; then the next best model. A sole endpoint is asked
+        again.
+        """
+        self._health.retries.earn()
+        excluded: tuple[int, ...] = ()
+        for left in reversed(range(MOST_ATTEMPTS)):
+            async with AsyncExitStack() as attempt:
+                placement = await attempt.enter_async_context(self._batcher.place(decision, excluded=excluded))
+                try:
+                    reply = await self._open(decision, placement, payload, attempt)
+                except UpstreamError as error:
+                    if not left or not self._worth_retrying(error):
+                        raise
+                    excluded = self._after(error, placement, excluded, decision.query)
+                else:
+                    attempt.callback(self._accounts.close, decision, reply, placement)
+                    await scope.enter_async_context(attempt.pop_all())
+                    return reply
+            await asyncio.sleep(backoff(MOST_ATTEMPTS - left, self._draw))
+        raise NoHealthyEndpointError("no endpoint could be tried")  # not reached: the last attempt raises
+
+    async def _open(self, decision: Decision, placement: Placement, payload: Payload, attempt: AsyncExitStack) -> Reply:
+        """Sends the query to where it was placed, and tells its breaker how that went."""
+        endpoint = self._fleet.endpoints[placement.endpoint]
+        leave = self._health.admit(placement.endpoint)
+        if leave is None:  # another query's probe is out
+            raise UpstreamBusyError(f"{endpoint.name} is being probed", endpoint=endpoint.name)
+        try:
+            await attempt.enter_async_context(self._in_time(decision))
+            reply = await attempt.enter_async_context(self._upstream.open(endpoint, payload, decision.watch))
+        except UpstreamError as error:
+            placement.reservation.settle(0)
+            decision.watch.skip(self._now())
+            self._note(decision, endpoint, self._health.failed(placement.endpoint, leave, error), error.message)
+            raise
+        except BaseException:
+            self._health.abandoned(placement.endpoint, leave)
+            raise
+        self._health.answered(placement.endpoint, leave)
+        self._note(decision, endpoint, "answered")
+        decision.first_byte_s = reply.first_at - decision.query.arrived_at
+        if not reply.streamed:
+            self._accounts.charge(decision, reply)
+        return reply
+
+    @asynccontextmanager
+    async def _in_time(self, decision: Decision) -> AsyncIterator[None]:
+        """The client's own deadline, once an upstream is at work."""
+        ends_at = decision.query.ends_at
+        if ends_at == inf:
+            yield
+            return
+        try:
+            async with asyncio.timeout_at(ends_at):
+                yield
+        except TimeoutError as error:
+            raise DeadlineError(f"{decision.endpoint} did not finish before routing.deadline_ms") from error
+
+    def _note(self, decision: Decision, endpoint: Endpoint, result: str, message: str = "") -> None:
+        decision.attempts.append(Attempt(endpoint.name, result, message))
+        self._accounts.attempted(endpoint.name, result)
+
+    def _worth_retrying(self, error: UpstreamError) -> bool:
+        """A rejection is the client's doing: another endpoint would say the same."""
+        return not isinstance(error, UpstreamRejectedError) and self._health.retries.spend(self._now())
+
+    def _after(
+        self, error: UpstreamError, placement: Placement, excluded: tuple[int, ...], query: Query
+    ) -> tuple[int, ...]:
+        """Whom not to ask again. A busy endpoint may be asked once it has cooled down, and so may a sole one."""
+        if isinstance(error, UpstreamBusyError):
+            return excluded
+        failed = (*excluded, placement.endpoint)
+        return failed if set(self._fleet.endpoints_of(query.models)) - set(failed) else ()

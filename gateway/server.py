@@ -1,0 +1,58 @@
+"""Running the application: sockets, workers, signals, and what is served when nothing is configured."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from gateway.app import application
+from gateway.settings import read
+
+if TYPE_CHECKING:
+    from gateway.http.application import Application
+    from gateway.settings import Settings
+
+CONFIG_VARIABLE: Final = "PARETOGATE_CONFIG"  # how worker processes are told
+BACKLOG: Final = 2048  # connections that may wait to be accepted
+
+
+def serve(settings: Settings, *, host: str, port: int, workers: int, config: Path) -> None:
+    """Serves a configuration until it is told to stop.
+
+    Raises:
+        ConfigurationError: what it names cannot be used.
+    """
+    if workers == 1:
+        uvicorn.Server(server_config(application(settings), settings, host, port)).run()
+        return
+    os.environ[CONFIG_VARIABLE] = str(config)
+    shared = server_config("gateway.server:worker", settings, host, port, workers=workers)
+    Multiprocess(shared, sockets=[shared.bind_socket()]).run()
+
+
+def worker() -> Application:
+    """The application of one of several worker processes."""
+    return application(read(Path(os.environ[CONFIG_VARIABLE]), os.environ))
+
+
+def server_config(
+    app: Application | str, settings: Settings, host: str, port: int, *, workers: int = 1
+) -> uvicorn.Config:
+    """How the application is run: no access log, no server header, streams finish within the drain time."""
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        workers=workers,
+        factory=isinstance(app, str),
+        http="httptools",
+        access_log=False,
+        date_header=False,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=round(settings.server.drain_s),
+    )
