@@ -24,8 +24,7 @@ class Step(StrEnum):
 class Warm:
     """Prices that one batch leaves for the next, in nano-dollars per unit of each row. Any values are legal."""
 
-    local: Floats  # (R, E) slots, then each token row
-    wide: Floats  # (B,) batch quality, then each budget
+    prices: Floats  # (N,) slots per endpoint, each token row per endpoint, batch quality, each budget
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

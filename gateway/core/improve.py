@@ -1,4 +1,4 @@
-"""Makes a feasible choice cheaper by moving one query, swapping two, or pushing one out to let another in."""
+"""Makes a choice cheaper by moving one query, swapping two, or pushing one out to let another in."""
 
 from __future__ import annotations
 
@@ -6,46 +6,104 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from gateway.core.instance import CLOSED
 from gateway.core.problem import HELD
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from gateway.core.problem import Bools, Floats, Ints
     from gateway.core.relaxation import Relaxation
 
 WORTH = -0.5  # nano-dollars: prices are whole, so a smaller saving is rounding
-PAIRS_LIMIT = 640  # queries; beyond, tables of pairs take longer than they save
+PAIRS_LIMIT = 640  # queries in question; beyond, tables of pairs take longer than they save
 
 
 class Move(NamedTuple):
     """One or two queries to new columns."""
 
-    change: float
+    change: float  # nano-dollars
     queries: tuple[int, ...]
     columns: tuple[int, ...]
 
 
 class Neighbourhood:
-    """A choice, what it leaves of every row, and the best moves from it. Members of gangs stay where they are."""
+    """A choice, what it leaves of every row, and the moves from it.
 
-    def __init__(self, relaxation: Relaxation, choice: Ints) -> None:
-        queries, columns = relaxation.price.shape
-        self._price = relaxation.price
-        # Being held is a column with room for all and need of nothing.
-        self._need = np.concatenate([relaxation.need, np.zeros((len(relaxation.need), queries, 1))], axis=2)
-        self._wide = np.concatenate([relaxation.wide, np.zeros((len(relaxation.wide), queries, 1))], axis=2)
-        self._fixed = np.zeros(queries, bool)
+    Args:
+        relaxation: Prices and rows.
+        choice: (Q,) where it starts.
+        cells: (Q, E + 1) the cells that a move may use. Members of gangs stay where they are.
+    """
+
+    def __init__(self, relaxation: Relaxation, choice: Ints, cells: Bools) -> None:
+        endpoints, tokens = relaxation.endpoints, relaxation.tokens
+        self._price = np.where(cells, relaxation.price, np.inf)
+        self.choice = np.where(choice == HELD, endpoints, choice)
+        self._every = np.arange(len(choice))
+        self._price[self._every, self.choice] = relaxation.price[self._every, self.choice]
+        taken = np.ones((1, *relaxation.price.shape))
+        taken[..., endpoints] = 0.0
+        self._need = np.concatenate([taken, relaxation.uses[:tokens]])
+        self._wide = relaxation.uses[tokens:]
+        left = relaxation.room - relaxation.used(self.choice)
+        self._left = np.full((1 + tokens, endpoints + 1), np.inf)  # being held has room for all
+        self._left[:, :endpoints] = left[: relaxation.wide.start].reshape(1 + tokens, endpoints)
+        self._spare = left[relaxation.wide]
+        free = np.count_nonzero(self._price < np.inf, axis=1) > 1
         if relaxation.gangs is not None:
-            self._fixed[relaxation.gangs.members] = True
-        self.choice = np.where(choice == HELD, columns - 1, choice)
-        used = relaxation.used(choice)
-        self._left = np.concatenate([relaxation.room - used.local, np.full((len(used.local), 1), np.inf)], axis=1)
-        self._spare = relaxation.limit - used.wide
-        self._every = np.arange(queries)
+            free[relaxation.gangs.members] = False
+        self._free = np.flatnonzero(free)
 
-    def apply(self, move: Move) -> None:
-        """Makes a move that was found here."""
+    @property
+    def settled(self) -> Ints:
+        """(Q,) the choice as it stands."""
+        settled: Ints = np.where(self.choice == self._price.shape[1] - 1, HELD, self.choice)
+        return settled
+
+    def descend(self) -> bool:
+        """Makes the best moves, each query's at most once; False when none saves anything."""
+        moved: set[int] = set()
+        for move in sorted(self._moves()):
+            if moved.isdisjoint(move.queries) and self._admits(move):
+                self._apply(move)
+                moved.update(move.queries)
+        return bool(moved)
+
+    def mend(self, row: int) -> bool:
+        """Moves single queries, the cheapest for what it brings first, until the wide row is kept; False if stuck."""
+        for _ in self._every:
+            lacking = -float(self._spare[row])
+            if lacking <= 0:
+                return True
+            free, choice = self._free, self.choice[self._free]
+            wide = self._wide[row, free]
+            brings = np.minimum(self._wide[row, free, choice][:, None] - wide, lacking)
+            rate = (self._price[free] - self._price[free, choice][:, None]) / np.maximum(brings, 1.0)
+            rate[(brings <= 0) | ~self._fits(free, choice)] = np.inf
+            if not rate.size or rate.min() == np.inf:
+                return False
+            query, column = divmod(int(rate.argmin()), rate.shape[1])
+            self._apply(Move(0.0, (int(free[query]),), (column,)))
+        return False
+
+    def _admits(self, move: Move) -> bool:
+        """Whether there still is room after the moves already made."""
+        queries, columns = list(move.queries), list(move.columns)
+        old = self.choice[queries].tolist()
+        more = self._wide[:, queries, columns] - self._wide[:, queries, old]
+        if (more.sum(axis=1) > np.maximum(self._spare, 0.0)).any():
+            return False
+        for query, column in zip(queries, columns, strict=True):
+            left = self._left[:, column] - self._need[:, query, column]
+            if column in old:
+                leaver = queries[old.index(column)]
+                left = left + self._need[:, leaver, column]
+            if (left < 0).any():
+                return False
+        return True
+
+    def _apply(self, move: Move) -> None:
         for query, column in zip(move.queries, move.columns, strict=True):
             old = self.choice[query]
             self._left[:, old] += self._need[:, query, old]
@@ -53,66 +111,66 @@ class Neighbourhood:
             self._spare += self._wide[:, query, old] - self._wide[:, query, column]
             self.choice[query] = column
 
-    def best(self) -> Move | None:
-        """The move that saves most, if any does."""
-        every, choice = self._every, self.choice
-        now = self._price[every, choice]
-        wide_now = self._wide[:, every, choice]
-        shift = self._price - now[:, None]
-        shift[self._fixed] = np.inf
-        shift[every, choice] = np.inf
-        shift[~self._fits_alone(wide_now)] = np.inf
+    def _moves(self) -> Iterator[Move]:
+        """For each query the best move of each kind, where it saves something."""
+        free, choice = self._free, self.choice[self._free]
+        if not len(free):
+            return
+        rows = np.arange(len(free))
+        shift = self._price[free] - self._price[free, choice][:, None]
+        shift[rows, choice] = np.inf
+        shift[~self._fits(free, choice)] = np.inf
         column = shift.argmin(axis=1)
-        saved = shift[every, column]
-        single = int(saved.argmin())
-        found = [Move(float(saved[single]), (single,), (int(column[single]),))]
-        if len(every) <= PAIRS_LIMIT:
-            found += self._pairs(now, wide_now, column, saved)
-        move = min(found)
-        return move if move.change < WORTH else None
+        saved = shift[rows, column]
+        for row in np.flatnonzero(saved < WORTH):
+            yield Move(float(saved[row]), (int(free[row]),), (int(column[row]),))
+        if len(free) <= PAIRS_LIMIT:
+            yield from self._pairs(free, choice, column, saved)
 
-    def _fits_alone(self, wide_now: Floats) -> Bools:
-        """(Q, E + 1) whether there is room for the query as things stand."""
-        fits: Bools = np.all(self._need <= self._left[:, None, :], axis=0)
+    def _fits(self, free: Ints, choice: Ints) -> Bools:
+        """(F, E + 1) whether there is room for the query as things stand."""
+        fits: Bools = np.all(self._need[:, free] <= self._left[:, None, :], axis=0)
         if len(self._spare):
-            spare = np.maximum(self._spare, 0.0)[:, None, None]
-            fits &= np.all(self._wide - wide_now[:, :, None] <= spare, axis=0)
+            more = self._wide[:, free] - self._wide[:, free, choice][:, :, None]
+            fits &= np.all(more <= np.maximum(self._spare, 0.0)[:, None, None], axis=0)
         return fits
 
-    def _pairs(self, now: Floats, wide_now: Floats, column: Ints, saved: Floats) -> list[Move]:
-        """The best swap, and the best entry of p into the place of q, which goes to its own best column."""
-        choice, every = self.choice, self._every
-        enters = self._price[:, choice] - now[:, None]  # [p, q]: p into the place of q
-        room = self._left[:, choice] + self._need[:, every, choice]
-        closed = ~(self._need[:, :, choice] <= room[:, None, :]).all(axis=0)
-        closed |= choice[:, None] == choice
-        closed[self._fixed] = True
-        closed[:, self._fixed] = True
-        enters[closed] = np.inf
+    def _pairs(self, free: Ints, choice: Ints, column: Ints, saved: Floats) -> Iterator[Move]:
+        """For each query its best swap, and its best entry into a place whose holder goes to its own best column."""
+        enters = self._price[free][:, choice] - self._price[free, choice][:, None]  # [p, q]: p into the place of q
+        enters[choice[:, None] == choice] = np.inf
+        # A slot is free as soon as its holder leaves; tokens have to be compared.
+        for left, need in zip(self._left[1:], self._need[1:], strict=True):
+            enters[need[free][:, choice] > left[choice] + need[free, choice]] = np.inf
         swap = enters + enters.T
         push = enters + saved
-        if len(self._spare):
-            spare = np.maximum(self._spare, 0.0)[:, None, None]
-            more = self._wide[:, :, choice] - wide_now[:, :, None]
-            swap[~(more + more.transpose(0, 2, 1) <= spare).all(axis=0)] = np.inf
-            leaves = self._wide[:, every, column] - wide_now
-            push[~(more + leaves[:, None, :] <= spare).all(axis=0)] = np.inf
-        one, two = divmod(int(swap.argmin()), len(every))
-        first, second = divmod(int(push.argmin()), len(every))
-        return [
-            Move(float(swap[one, two]), (one, two), (int(choice[two]), int(choice[one]))),
-            Move(float(push[first, second]), (second, first), (int(column[second]), int(choice[second]))),
-        ]
+        for spare, wide in zip(np.maximum(self._spare, 0.0), self._wide, strict=True):
+            now = wide[free, choice]
+            more = wide[free][:, choice] - now[:, None]
+            swap[more + more.T > spare] = np.inf
+            push[more + (wide[free, column] - now) > spare] = np.inf
+        for table, swapped in ((swap, True), (push, False)):
+            other = table.argmin(axis=1)
+            change = table[np.arange(len(free)), other]
+            for row in np.flatnonzero(change < WORTH):
+                partner = int(other[row])
+                goes = choice[row] if swapped else column[partner]
+                yield Move(float(change[row]), (int(free[row]), int(free[partner])), (int(choice[partner]), int(goes)))
 
 
-def improve(relaxation: Relaxation, choice: Ints, *, moves: int, alive: Callable[[], bool] = lambda: True) -> Ints:
-    """(Q,) a choice that keeps what `choice` keeps and costs no more."""
-    around = Neighbourhood(relaxation, choice)
-    for _ in range(moves):
-        move = around.best()
-        if move is None or not alive():
+def mend(relaxation: Relaxation, choice: Ints) -> Ints:
+    """(Q,) the choice with its first wide row kept, where moving single queries can do that."""
+    around = Neighbourhood(relaxation, choice, relaxation.price < CLOSED)
+    around.mend(0)
+    return around.settled
+
+
+def improve(
+    relaxation: Relaxation, choice: Ints, cells: Bools, *, rounds: int, alive: Callable[[], bool] = lambda: True
+) -> Ints:
+    """(Q,) a choice that keeps the rows that `choice` keeps and costs no more."""
+    around = Neighbourhood(relaxation, choice, cells)
+    for _ in range(rounds):
+        if not around.descend() or not alive():
             break
-        around.apply(move)
-    held = relaxation.price.shape[1] - 1
-    better: Ints = np.where(around.choice == held, HELD, around.choice)
-    return better
+    return around.settled

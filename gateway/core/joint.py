@@ -13,27 +13,29 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gateway.core import cpsat
-from gateway.core.ascent import ascend
+from gateway.core.ascent import ascend, opening
 from gateway.core.assignment import Step, Warm
 from gateway.core.greedy import by_regret, one_by_one
-from gateway.core.improve import improve
+from gateway.core.improve import improve, mend
 from gateway.core.instance import quality_instance
 from gateway.core.relaxation import Dual, losses, relax
 from gateway.core.rows import capacity_exceeded, missing_quality
+from gateway.core.transport import within_slots
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gateway.core.instance import Instance
-    from gateway.core.problem import Ints
+    from gateway.core.problem import Bools, Ints
 
 ENOUGH = 1e-3  # relative gap that is not worth a millisecond more
-ROUNDS = (10, 14, 20, 28, 40, 56)  # price steps between two looks for a better answer, which sets the next stride
-PRICING_SHARE = 0.45  # of the time; the rest is CP-SAT's
-FIRST_CIRCLE = 24  # cells beyond one per query: solved to the end in some 10 ms
-GROWTH = 3
-LEANS = (1.0, 1.02, 1.05, 1.1, 1.3, 2.0, 5.0)  # on the price of quality, until rounding meets the row
-MOVES = 100  # improvements per round
+ROUNDS = (10, 14, 20, 28, 40, 56, 80)  # price steps between two looks for a better answer, which sets the next stride
+CREPT, IDLE = 0.03, 2  # two rounds that gain less than this share of the gap end the pricing
+PRICED, POLISHED = 0.35, 0.5  # of the time, when pricing and polishing have to be done; the rest is CP-SAT's
+SWEEPS = 40  # of improvement; some five are used
+POLISHED_CELLS = 2  # beyond the chosen one, per query
+FIRST_CIRCLE, GROWTH = 24, 3  # cells beyond the chosen ones; solved to the end in some 10 ms, then three times as many
+LEANS = (1.0, 1.1, 1.5, 4.0)  # on the price of quality, until a choice by prices can be mended to meet the row
 SHORTEST_SEARCH_S = 0.003  # CP-SAT answers nothing in less
 
 
@@ -59,7 +61,11 @@ class Search:
         self.bound = floor
         self._relaxation = relax(instance, self.missing)
         start = self._relaxation.start(warm)
+        if not start.any():
+            start = opening(self._relaxation)
         self._dual = Dual(floor, start, self._relaxation.reduced(start))
+        self._lean = 0
+        self._rounding = first
 
     @property
     def done(self) -> bool:
@@ -69,44 +75,61 @@ class Search:
     @property
     def warm(self) -> Warm:
         """The prices of the rows."""
-        return self._dual.prices
+        return Warm(self._dual.prices)
 
-    def price(self, steps: int, alive: Callable[[], bool]) -> None:
-        """Better prices, and the answer that they point to."""
-        self._dual = ascend(self._relaxation, self._dual.prices, self.upper, steps=steps, alive=alive)
-        self.bound = max(self.bound, self._dual.bound)
+    def price(self, steps: int, alive: Callable[[], bool]) -> bool:
+        """Better prices, and the choice that they point to; False when neither was worth the round."""
+        bound, upper = self.bound, self.upper
+        self._dual = ascend(self._relaxation, self._dual.prices, upper, steps=steps, alive=alive)
+        self.bound = max(bound, self._dual.bound)
         rounded = self._rounded()
         if rounded is not None:
-            self._offer(improve(self._relaxation, rounded, moves=MOVES, alive=alive))
+            self._rounding = rounded
+            self._offer(rounded)
+        return self.bound - bound + upper - self.upper > CREPT * (upper - bound)
+
+    def polish(self, alive: Callable[[], bool]) -> None:
+        """Improves the best choice and the last one that the prices pointed to."""
+        cells, _, _ = self._circle(POLISHED_CELLS * len(self.choice))
+        for choice in (self.choice, self._rounding):
+            self._offer(improve(self._relaxation, choice, cells, rounds=SWEEPS, alive=alive))
 
     def refine(self, circle: int, seconds: float) -> bool:
         """Lets CP-SAT choose among the `circle` cells of least loss; False when these were all that can matter."""
-        loss = losses(self._relaxation, self._dual)
-        loss[np.arange(len(loss)), self.choice] = 0.0
-        window = self.upper - self._dual.bound
-        extra = np.sort(loss[(loss > 0) & (loss <= window)])
-        last = len(extra) <= circle
-        reach = window if last else float(extra[circle])
-        found = cpsat.refine(
-            self._instance, loss <= reach, self.choice, missing=self.missing, seconds=seconds, gap=ENOUGH / 2
-        )
+        cells, reach, complete = self._circle(circle)
+        found = cpsat.refine(self._instance, cells, self.choice, missing=self.missing, seconds=seconds, gap=ENOUGH / 2)
         if found is not None:
             # A choice outside the circle costs more than the dual's bound and the circle's reach together.
             self.bound = max(self.bound, min(found.bound, self._dual.bound + reach))
             self._offer(found.choice)
-        return not last
+        return not complete
+
+    def _circle(self, extra: int) -> tuple[Bools, float, bool]:
+        """The chosen cells and the `extra` of least loss, that loss, and whether others can matter."""
+        loss = losses(self._relaxation, self._dual)
+        loss[np.arange(len(loss)), self.choice] = 0.0
+        window = self.upper - self._dual.bound  # a better answer has no cell of greater loss
+        inside = np.sort(loss[(loss > 0) & (loss <= window)])
+        complete = len(inside) <= extra
+        reach = window if complete else float(inside[extra])
+        return loss <= reach, reach, complete
 
     def _rounded(self) -> Ints | None:
         """A choice that keeps every row; None when leaning on quality does not meet its row."""
-        prices, reduced = self._dual.prices, self._dual.reduced
-        for lean in LEANS if self._instance.problem.batch_quality is not None else LEANS[:1]:
-            if lean > 1:
-                wide = prices.wide.copy()
-                wide[0] *= lean
-                reduced = self._relaxation.reduced(Warm(prices.local, wide))
+        problem = self._instance.problem
+        self._lean = max(0, self._lean - 1)
+        while self._lean < len(LEANS):
+            prices, reduced = self._dual.prices, self._dual.reduced
+            if self._lean:
+                prices = prices.copy()
+                prices[self._relaxation.wide.start] *= LEANS[self._lean]
+                reduced = self._relaxation.reduced(prices)
             choice = by_regret(self._instance, reduced)
-            if missing_quality(self._instance.problem, choice) <= self.missing:
+            if missing_quality(problem, choice) > self.missing:
+                choice = mend(self._relaxation, choice)
+            if missing_quality(problem, choice) <= self.missing:
                 return choice
+            self._lean += 1
         return None
 
     def _offer(self, choice: Ints) -> None:
@@ -128,13 +151,15 @@ def solve_jointly(
         return seconds - (clock() - began) if clock else seconds / 2
 
     greedy = one_by_one(instance)
-    first = _best_quality(instance, greedy, seconds / 3, clock)
-    search = Search(instance, first, floor, warm)
+    search = Search(instance, _best_quality(instance, greedy, seconds / 4, clock), floor, warm)
+    idle = 0
     for steps in ROUNDS:
-        search.price(steps, lambda: left() > (1 - PRICING_SHARE) * seconds)
-        if search.done or left() <= (1 - PRICING_SHARE) * seconds:
+        idle = 0 if search.price(steps, lambda: left() > (1 - PRICED) * seconds) else idle + 1
+        if search.done or idle == IDLE or left() <= (1 - PRICED) * seconds:
             break
     step, circle, more = Step.DUAL, FIRST_CIRCLE, True
+    if not search.done:
+        search.polish(lambda: left() > (1 - POLISHED) * seconds)
     while more and not search.done and left() > SHORTEST_SEARCH_S:
         more = search.refine(circle, left())
         step, circle = Step.CP_SAT, circle * GROWTH
@@ -147,7 +172,9 @@ def _best_quality(instance: Instance, greedy: Ints, seconds: float, clock: Calla
     if row is None or _rank(instance, greedy)[:2] == (0, 0):
         return greedy
     quality = quality_instance(instance, row)
-    best = solve_jointly(quality, -math.inf, seconds=seconds, clock=clock).choice
+    best = within_slots(quality)
+    if best is None or capacity_exceeded(instance.problem, best):
+        best = solve_jointly(quality, -math.inf, seconds=seconds, clock=clock).choice
     return min(greedy, best, key=lambda choice: _rank(instance, choice))
 
 

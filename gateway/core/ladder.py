@@ -106,7 +106,7 @@ def _prices_of_slots(instance: Instance, warm: Warm | None) -> Ints:
     """(E,) what a slot is worth by the prices of the rows, an estimate; a stranded query's penalty is no money."""
     if warm is None:
         return np.zeros(instance.shape[1], np.int64)
-    price: Ints = np.rint(warm.local[0]).astype(np.int64)
+    price: Ints = np.rint(warm.prices[: instance.shape[1]]).astype(np.int64)
     if instance.penalty:
         price %= instance.penalty
     return price

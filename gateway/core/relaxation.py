@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gateway.core.assignment import Warm
-
 if TYPE_CHECKING:
+    from gateway.core.assignment import Warm
     from gateway.core.instance import Instance
     from gateway.core.problem import Floats, Ints
 
@@ -23,42 +22,67 @@ ROUNDING = 1e-12  # relative; sums of 10,000 doubles are good to 1e-12
 
 @dataclass(frozen=True, slots=True)
 class Relaxation:
-    """Rows as numbers. Local rows have room per endpoint (slots, tokens); wide ones one limit (quality, budgets)."""
+    """Rows as numbers.
 
-    price: Floats  # (Q, E + 1) nano-dollars, penalties included; the last column is being held
-    need: Floats  # (R, Q, E)
-    room: Floats  # (R, E)
-    wide: Floats  # (B, Q, E)
-    limit: Floats  # (B,)
-    scale: Warm  # what a typical query needs of each row; makes steps comparable
+    The N = E + T x E + B rows stand in one vector: slots, T token rows per endpoint, then quality and budgets, which
+    have one row each. `uses` (T + B, Q, E + 1) has all but the slots, of which every placement takes one.
+    """
+
+    price: Floats  # (Q, E + 1) nano-dollars, penalties included; the last column is being held, which uses nothing
+    uses: Floats
+    room: Floats  # (N,)
+    scale: Floats  # (N,) what a typical query takes of the row; makes steps comparable
+    tokens: int  # T
     gangs: Gangs | None
 
-    def start(self, warm: Warm | None) -> Warm:
-        """The prices to start from: the last batch's when they fit, else none."""
-        if warm is not None and warm.local.shape == self.room.shape and warm.wide.shape == self.limit.shape:
-            return Warm(np.maximum(np.nan_to_num(warm.local), 0.0), np.maximum(np.nan_to_num(warm.wide), 0.0))
-        return Warm(np.zeros_like(self.room), np.zeros_like(self.limit))
+    @property
+    def endpoints(self) -> int:
+        """E."""
+        return self.price.shape[1] - 1
 
-    def reduced(self, prices: Warm) -> Floats:
+    @property
+    def wide(self) -> slice:
+        """The rows that have one limit for all endpoints."""
+        return slice(self.endpoints * (1 + self.tokens), None)
+
+    def start(self, warm: Warm | None) -> Floats:
+        """(N,) the last batch's prices where they fit, else none."""
+        if warm is None or warm.prices.shape != self.room.shape:
+            return np.zeros_like(self.room)
+        return np.maximum(np.nan_to_num(warm.prices), 0.0)
+
+    def reduced(self, prices: Floats) -> Floats:
         """(Q, E + 1) what each column costs when its use of every row is paid for."""
+        endpoints, tokens = self.endpoints, self.tokens
         reduced = self.price.copy()
-        cells = reduced[:, :-1]
-        for price, need in zip(prices.local, self.need, strict=True):
-            cells += price * need
-        for rate, need in zip(prices.wide, self.wide, strict=True):
-            if rate:
-                cells += rate * need
+        cells = reduced[:, :endpoints]
+        cells += prices[:endpoints]
+        for row in range(tokens):
+            cells += prices[endpoints * (row + 1) : endpoints * (row + 2)] * self.uses[row, :, :endpoints]
+        for row, price in enumerate(prices[self.wide].tolist(), tokens):
+            if price:
+                reduced += price * self.uses[row]
         return reduced
 
-    def used(self, choice: Ints) -> Warm:
-        """What a choice takes of every row."""
-        endpoints = self.room.shape[1]
-        placed = np.flatnonzero((choice >= 0) & (choice < endpoints))
-        where = choice[placed]
-        local = np.empty_like(self.room)
-        for row, need in enumerate(self.need):
-            local[row] = np.bincount(where, weights=need[placed, where], minlength=endpoints)
-        return Warm(local, self.wide[:, placed, where].sum(axis=1))
+    def used(self, choice: Ints) -> Floats:
+        """(N,) what a choice (column E is being held) takes of every row."""
+        endpoints, tokens = self.endpoints, self.tokens
+        taken = self.uses[:, np.arange(len(choice)), choice]
+        used = np.empty_like(self.room)
+        used[:endpoints] = np.bincount(choice, minlength=endpoints + 1)[:endpoints]
+        for row in range(tokens):
+            total = np.bincount(choice, weights=taken[row], minlength=endpoints + 1)
+            used[endpoints * (row + 1) : endpoints * (row + 2)] = total[:endpoints]
+        used[self.wide] = taken[tokens:].sum(axis=1)
+        return used
+
+    def value(self, prices: Floats, reduced: Floats) -> tuple[float, Ints]:
+        """The bound that these prices give, and the (Q,) choices behind it (column E is being held)."""
+        choice: Ints = reduced.argmin(axis=1)
+        if self.gangs is not None:
+            self.gangs.align(reduced, choice)
+        paid = reduced[np.arange(len(choice)), choice]
+        return float(paid.sum() - prices @ self.room), choice
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +112,7 @@ class Dual:
     """The best prices found, their bound on the penalised objective, and what they make each column cost."""
 
     bound: float
-    prices: Warm
+    prices: Floats  # (N,)
     reduced: Floats  # (Q, E + 1)
 
 
@@ -96,25 +120,27 @@ def relax(instance: Instance, missing: int) -> Relaxation:
     """Rows of an instance, with the quality row asking `missing` less."""
     problem = instance.problem
     queries, endpoints = instance.shape
-    need = [np.ones((queries, endpoints)), *(row.need.astype(np.float64) for row in problem.tokens)]
+    rows = [row.need for row in problem.tokens]
     room = [instance.slots, *(np.maximum(row.room, 0) for row in problem.tokens)]
-    wide, limit = [], []
     if problem.batch_quality is not None:
         row = problem.batch_quality
-        wide.append(np.where(row.members[:, None], row.asked - row.quality, 0))
-        limit.append(missing)
+        rows.append(np.where(row.members[:, None], row.asked - row.quality, 0))
+        room.append(np.array([missing]))
     for budget in problem.budgets:
-        wide.append(np.where(budget.members[:, None], budget.cost, 0))
-        limit.append(max(0, budget.limit))
-    stacked = np.array(wide, np.float64).reshape(len(wide), queries, endpoints)
-    needs = np.stack(need)
+        rows.append(np.where(budget.members[:, None], budget.cost, 0))
+        room.append(np.array([max(0, budget.limit)]))
+    tokens = len(problem.tokens)
+    uses = np.zeros((len(rows), queries, endpoints + 1))
+    for use, cells in zip(uses, rows, strict=True):
+        use[:, :endpoints] = cells
+    scale = [np.ones(endpoints), *(use[:, :endpoints].mean(axis=0) for use in uses[:tokens])]
+    scale += [np.abs(uses[tokens:, :, :endpoints]).mean(axis=(1, 2))]
     return Relaxation(
         price=instance.price.astype(np.float64),
-        need=needs,
-        room=np.stack(room).astype(np.float64),
-        wide=stacked,
-        limit=np.array(limit, np.float64),
-        scale=Warm(needs.mean(axis=1) + TINY, np.abs(stacked).mean(axis=(1, 2)) + TINY),
+        uses=uses,
+        room=np.concatenate(room).astype(np.float64),
+        scale=np.concatenate(scale) + TINY,
+        tokens=tokens,
         gangs=_gangs(problem.gang),
     )
 
@@ -141,14 +167,3 @@ def losses(relaxation: Relaxation, dual: Dual) -> Floats:
         loss[gangs.members, :-1] = astray + mine[:, :-1] - member
         loss[gangs.members, -1] = (astray + mine[:, -1:] - member).min(axis=1)
     return loss
-
-
-def value(relaxation: Relaxation, prices: Warm, reduced: Floats) -> tuple[float, Ints]:
-    """The bound that these prices give, rounded down, and the (Q,) choices behind it (column E is being held)."""
-    choice: Ints = reduced.argmin(axis=1)
-    if relaxation.gangs is not None:
-        relaxation.gangs.align(reduced, choice)
-    paid = reduced[np.arange(len(choice)), choice]
-    worth = float((prices.local * relaxation.room).sum() + (prices.wide * relaxation.limit).sum())
-    total = float(paid.sum())
-    return total - worth - ROUNDING * (float(np.abs(paid).sum()) + worth), choice

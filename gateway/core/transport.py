@@ -13,9 +13,19 @@ import numpy as np
 from gateway.core.argmin import own_best
 from gateway.core.instance import CLOSED
 from gateway.core.problem import HELD
+from gateway.core.rows import slots_exceeded
 
 if TYPE_CHECKING:
+    from gateway.core.instance import Instance
     from gateway.core.problem import Ints
+
+
+def within_slots(instance: Instance) -> Ints | None:
+    """(Q,) the cheapest choice that respects the slots, whatever the other rows say; None when there is no answer."""
+    choice = own_best(instance.price, instance.slots)
+    if not slots_exceeded(instance.problem, choice):
+        return choice
+    return place(instance.price, instance.slots)
 
 
 def place(price: Ints, slots: Ints) -> Ints | None:
