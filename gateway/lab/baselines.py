@@ -35,6 +35,14 @@ PAIR = "blend2"
 BLEND = "blend"
 PLAIN_KNN = "knn16"
 CONSTANT = "constant"
+LABELS = {
+    CONSTANT: "static mix of models",
+    PLAIN_KNN: "kNN-16",
+    KNN: "kNN-64 with prior",
+    LOGISTIC: "TF-IDF logistic",
+    PAIR: "kNN + logistic",
+    BLEND: "blend with groups",
+}
 RIVALS = (KNN, LOGISTIC, PAIR, BLEND)  # what our own predictor is measured against
 
 

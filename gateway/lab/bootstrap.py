@@ -39,15 +39,16 @@ class Redrawn:
 
     def hulls(self) -> Sequence[Curve]:
         """The B hulls, the cheapest single model added."""
-        cost = np.column_stack([self.cost, self.cheapest[:, 0]])
-        success = np.column_stack([self.success, self.cheapest[:, 1]])
-        return [frontier.hull(*each) for each in zip(cost, success, strict=True)]
-
-    def summaries(self) -> Sequence[frontier.Summary]:
-        """The figures of each draw."""
         return [
-            frontier.summarise(cost, success, (low[0], low[1]), (high[0], high[1]))
-            for cost, success, low, high in zip(self.cost, self.success, self.cheapest, self.best, strict=True)
+            frontier.envelope(cost, success, (low[0], low[1]))
+            for cost, success, low in zip(self.cost, self.success, self.cheapest, strict=True)
+        ]
+
+    def summaries(self, hulls: Sequence[Curve]) -> Sequence[frontier.Summary]:
+        """The figures of each draw, from its hull."""
+        return [
+            frontier.figures(curve, float(success.max()), low[0], (high[0], high[1]))
+            for curve, success, low, high in zip(hulls, self.success, self.cheapest, self.best, strict=True)
         ]
 
 
@@ -57,9 +58,8 @@ def draws(queries: int, count: int = DRAWS, seed: int = 0) -> Floats:
     return np.random.default_rng(seed).multinomial(queries, even, size=count) / queries
 
 
-def redraw(choice: Ints, realised: Realised, weight: Floats) -> Redrawn:
-    """Every point of a sweep (L, N), and the two static choices, under every draw (B, N)."""
-    cost, score = realised.picked(choice)
+def redraw(cost: Floats, score: Floats, realised: Realised, weight: Floats) -> Redrawn:
+    """Every point of a sweep, given as the cost and score of each query (L, N), under every draw (B, N)."""
     low, high = (_static(realised, each, weight) for each in (realised.cheapest, realised.best))
     return Redrawn(weight @ cost.T, weight @ score.T, low, high)
 

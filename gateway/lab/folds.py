@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
+import zlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from predictors.hashes import text_hashes
 from predictors.pool import Pool, Queries
 
 if TYPE_CHECKING:
@@ -20,8 +22,9 @@ BUNDLES = 12  # groups are left out one by one up to here; beyond, a few at a ti
 
 
 def folds_of(prompts: Sequence[Prompt], count: int = FOLDS, seed: int = 0) -> Ints:
-    """(N,) fold of each query, from a hash of what is scored: stable under order and under other rows."""
-    return np.array([_fold(prompt, count, seed) for prompt in prompts], dtype=np.int64)
+    """(N,) fold of each query, from a hash of its text: stable under order and under other rows."""
+    salted = (f"{seed}:{text}".encode() for text in text_hashes(prompts).tolist())
+    return np.array([zlib.crc32(text) % count for text in salted], dtype=np.int64)
 
 
 def bundles_of(groups: Sequence[str], limit: int = BUNDLES) -> Ints:
@@ -39,7 +42,7 @@ def bundles_of(groups: Sequence[str], limit: int = BUNDLES) -> Ints:
 
 def apart(part: Ints, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Ints, Ints]]:
     """(part, training rows, held rows) for each part; a training text that is also held is left out of training."""
-    texts = np.array([hash(prompt) for prompt in prompts])
+    texts = text_hashes(prompts)
     for each in np.unique(part):
         held = np.flatnonzero(part == each)
         rest = np.flatnonzero((part != each) & ~np.isin(texts, texts[held]))
@@ -68,6 +71,14 @@ def rows_of(pool: Pool, rows: Ints) -> Pool:
     )
 
 
-def _fold(prompt: Prompt, count: int, seed: int) -> int:
-    digest = hashlib.sha256(f"{seed}\0{prompt.text}\0{prompt.tools}".encode(errors="surrogatepass")).digest()
-    return int.from_bytes(digest[:8], "big") % count
+def models_of(pool: Pool, columns: Ints) -> Pool:
+    """The pool with these models alone, in this order."""
+    return replace(
+        pool,
+        models=tuple(pool.models[column] for column in columns.tolist()),
+        score=pool.score[:, columns],
+        cost=pool.cost[:, columns],
+        input_tokens=pool.input_tokens[:, columns],
+        output_tokens=pool.output_tokens[:, columns],
+        latency=pool.latency[:, columns],
+    )

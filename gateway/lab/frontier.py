@@ -131,9 +131,18 @@ def aiq(curve: Curve, low: float, high: float) -> float:
 
 def summarise(cost: Floats, success: Floats, cheapest: tuple[float, float], best: tuple[float, float]) -> Summary:
     """Figures of a sweep's points (L,), given (cost, success) of the cheapest and of the best single model."""
-    envelope = hull(np.append(cost, cheapest[0]), np.append(success, cheapest[1]))
-    ratios = [envelope.cost_at(share * best[1]) / best[0] if best[0] > 0 else 1.0 for share in (0.95, 0.99, 1.0)]
-    return Summary(aiq(envelope, cheapest[0], best[0]), float(success.max()), *ratios)
+    return figures(envelope(cost, success, cheapest), float(success.max()), cheapest[0], best)
+
+
+def envelope(cost: Floats, success: Floats, cheapest: tuple[float, float]) -> Curve:
+    """The hull of a sweep's points (L,) with the cheapest single model added."""
+    return hull(np.append(cost, cheapest[0]), np.append(success, cheapest[1]))
+
+
+def figures(curve: Curve, peak: float, low: float, best: tuple[float, float]) -> Summary:
+    """Figures of a hull between the cheapest model's cost and the best model's (cost, success)."""
+    ratios = [curve.cost_at(share * best[1]) / best[0] if best[0] > 0 else 1.0 for share in (0.95, 0.99, 1.0)]
+    return Summary(aiq(curve, low, best[0]), peak, *ratios)
 
 
 def aiq_of(quality: Floats, cost: Floats, realised: Realised, steps: int = STEPS) -> float:
@@ -160,38 +169,6 @@ def _static(realised: Realised, choice: Ints) -> tuple[float, float]:
 def gap_closed(value: float, constant: float, oracle: float) -> float:
     """Share of the way from the constants' AIQ to the oracle's."""
     return (value - constant) / (oracle - constant) if oracle > constant else 0.0
-
-
-def ece(quality: Floats, score: Floats, bins: int = 10) -> float:
-    """Calibration error: equal bins per model, mean over the models that have labels."""
-    errors = [calibration_error(quality[:, model], score[:, model], bins) for model in range(score.shape[1])]
-    return _mean(np.array(errors))
-
-
-def calibration_error(quality: Floats, score: Floats, bins: int = 10) -> float:
-    """Mean distance of predicted from realised (N,) within equal bins, weighted by their queries."""
-    known = np.isfinite(score)
-    if not known.any():
-        return float("nan")
-    excess = quality[known] - score[known]
-    which = np.clip((quality[known] * bins).astype(np.int64), 0, bins - 1)
-    return float(np.abs(np.bincount(which, weights=excess, minlength=bins)).sum() / known.sum())
-
-
-def auc(quality: Floats, score: Floats) -> float:
-    """Chance that a success is rated above a failure, within a model; mean over models with both. Ties count half."""
-    return _mean(np.array([_auc(quality[:, model], score[:, model]) for model in range(score.shape[1])]))
-
-
-def _auc(quality: Floats, score: Floats) -> float:
-    known = np.isfinite(score)
-    positive = score[known] >= 0.5  # noqa: PLR2004 - a graded answer counts as a success from half on
-    wins, losses = int(positive.sum()), int((~positive).sum())
-    if not wins or not losses:
-        return float("nan")
-    _, rank, count = np.unique(quality[known], return_inverse=True, return_counts=True)
-    midrank = np.cumsum(count) - (count - 1) / 2
-    return float((midrank[rank][positive].sum() - wins * (wins + 1) / 2) / (wins * losses))
 
 
 def _mean(values: Floats) -> float:

@@ -25,7 +25,7 @@ def test_a_draw_keeps_the_number_of_queries() -> None:
 def test_the_interval_of_a_mean_is_its_standard_error() -> None:
     score = np.random.default_rng(1).integers(0, 2, 400).astype(float).tolist()
     realised = one_model(score)
-    drawn = bootstrap.redraw(realised.best[None], realised, bootstrap.draws(400))
+    drawn = bootstrap.redraw(*realised.picked(realised.best[None]), realised, bootstrap.draws(400))
     found = bootstrap.interval(float(np.mean(score)), drawn.success[:, 0])
     assert found.error == pytest.approx(0.5 / 20, rel=0.1)
     assert found.low < found.value < found.high
@@ -38,7 +38,8 @@ def test_even_weights_give_the_figures_themselves() -> None:
     score[::4, 1] = np.nan
     realised = frontier.Realised(score, cost, np.zeros(50, dtype=np.int64), np.ones(50, dtype=np.int64))
     choice = frontier.sweep(quality, cost, realised)
-    (summary,) = bootstrap.redraw(choice, realised, np.full((1, 50), 1 / 50)).summaries()
+    redrawn = bootstrap.redraw(*realised.picked(choice), realised, np.full((1, 50), 1 / 50))
+    (summary,) = redrawn.summaries(redrawn.hulls())
     assert astuple(summary) == pytest.approx(astuple(frontier.summary_of(choice, realised)))
 
 

@@ -127,26 +127,6 @@ def test_one_free_model_is_its_own_frontier() -> None:
     assert (summary.aiq, summary.cr95) == (0.5, 1.0)
 
 
-def test_calibration_error_of_a_constant_is_its_distance() -> None:
-    score = np.array([[1.0, np.nan], [0.0, np.nan], [0.0, np.nan], [0.0, np.nan]])
-    assert lab.ece(np.full((4, 2), 0.35), score) == pytest.approx(0.10)
-
-
-def test_calibration_error_counts_each_bin_apart() -> None:
-    quality = np.array([0.15, 0.15, 0.95, 1.0])
-    score = np.array([0.0, 1.0, 1.0, 1.0])
-    assert lab.calibration_error(quality, score) == pytest.approx((0.7 + 0.05) / 4)
-
-
-def test_auc_is_the_chance_of_the_right_order() -> None:
-    draw = np.random.default_rng(0)
-    quality = np.round(draw.uniform(size=(40, 1)), 1)
-    score = (draw.uniform(size=(40, 1)) < quality).astype(np.float64)
-    up, down = quality[score == 1], quality[score == 0]
-    pairs = [(a > b) + (a == b) / 2 for a in up for b in down]
-    assert lab.auc(quality, score) == pytest.approx(np.mean(pairs))
-
-
 def test_two_models_by_hand() -> None:
     weak, strong = np.array([0.0, 1.0, 0.0, 1.0]), np.array([1.0, 1.0, 1.0, 1.0])
     perfect = two_models(strong - weak, weak, strong)
