@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from gateway.accounting import Accounts
 from gateway.batcher import Batcher, Decider
@@ -37,6 +36,9 @@ if TYPE_CHECKING:
     from gateway.settings import Settings
     from predictors.artifact import Artifact
 
+now: Final = time.monotonic  # the base of every loop's clock; uvloop's own has whole milliseconds only
+wall: Final = time.time  # noqa: TID251 - handed out here, for dates alone
+
 
 class Gateway:
     """One running gateway: what the control routes read, and the pipeline that inference goes through."""
@@ -44,7 +46,7 @@ class Gateway:
     def __init__(self, settings: Settings, *, demonstration: frozenset[str] = frozenset()) -> None:
         self.settings = settings
         self.fleet = fleet_of(settings)
-        self.listing = Listing(self.fleet, int(time.time()), demonstration=demonstration)  # noqa: TID251 - a date, not a clock
+        self.listing = Listing(self.fleet, int(wall()), demonstration=demonstration)
         self.artifact = artifact_of(settings)
         self.log = DecisionLog(settings.server.decisions)
         self.metrics = Metrics(
@@ -59,11 +61,10 @@ class Gateway:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Opens everything that has to be closed, and closes it in turn."""
-        loop = asyncio.get_running_loop()
         settings, fleet, metrics = self.settings, self.fleet, self.metrics
         predictor = self.artifact.predictor if self.artifact else None
         columns = columns_for(fleet.models, predictor)
-        health = Health(fleet, loop.time)
+        health = Health(fleet, now)
         async with AsyncExitStack() as stack:
             book = self._book = await stack.enter_async_context(self._open_book())
             promises = self._promises = Promises(fleet, columns, self.artifact.held_out if self.artifact else None)
@@ -86,6 +87,7 @@ class Gateway:
                 metrics=metrics,
                 solver_s=settings.window.solver_ms / 1000,
                 draw=random.random,
+                now=now,
             )
             batcher = Batcher(
                 fleet,
@@ -96,10 +98,11 @@ class Gateway:
                 metrics=metrics,
                 window=Window(settings.window.max_wait_ms / 1000, settings.window.max_size),
                 max_waiting=settings.queue.max_size,
+                now=now,
             )
-            upstream = await stack.enter_async_context(Upstream(api_keys(settings)))
+            upstream = await stack.enter_async_context(Upstream(api_keys(settings), now=now, wall=wall))
             await stack.enter_async_context(batcher.running())
-            accounts = Accounts(fleet, metrics=metrics, promises=promises, health=health, log=self.log, now=loop.time)
+            accounts = Accounts(fleet, metrics=metrics, promises=promises, health=health, log=self.log, now=now)
             self._pipeline = Pipeline(
                 fleet,
                 estimator=estimator,
@@ -109,6 +112,7 @@ class Gateway:
                 accounts=accounts,
                 max_wait_s=settings.queue.max_wait_s,
                 draw=random.random,
+                now=now,
             )
             yield
             self._pipeline = None
@@ -144,12 +148,12 @@ class Gateway:
         url = load.redis.get_secret_value()
         if not url:
             self.metrics.load.sharing(shared=True)
-            yield MemoryLoadBook(capacities, asyncio.get_running_loop().time)
+            yield MemoryLoadBook(capacities, now)
             return
         async with RedisLoadBook(
             capacities,
             url,
-            asyncio.get_running_loop().time,
+            now,
             prefix=load.prefix,
             lease_s=load.lease_s,
             observer=self.metrics.load,
@@ -176,6 +180,7 @@ def application(settings: Settings, *, demonstration: frozenset[str] = frozenset
         lifespan=lifespan,
         body_limit=int(settings.server.max_body_mb * 2**20),
         ping_s=settings.server.ping_s,
+        now=now,
     )
 
 

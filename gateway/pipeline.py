@@ -63,6 +63,7 @@ class Pipeline:
         accounts: Accounts,
         max_wait_s: float,
         draw: Callable[[], float],
+        now: Callable[[], float],
     ) -> None:
         self._fleet = fleet
         self._estimator = estimator
@@ -72,7 +73,7 @@ class Pipeline:
         self._accounts = accounts
         self._max_wait_s = max_wait_s
         self._draw = draw
-        self._now = asyncio.get_running_loop().time
+        self._now = now
 
     def admit(self, query: Query) -> Query:
         """The query with the models that may answer it, and how long it may wait.

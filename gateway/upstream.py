@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
@@ -73,8 +72,8 @@ class Payload(Protocol):
 class Guard:
     """One timer for the time-outs of one answer: connect and first byte, then the pauses, and the total over all."""
 
-    def __init__(self, timeouts: Timeouts) -> None:
-        self.now = asyncio.get_running_loop().time
+    def __init__(self, timeouts: Timeouts, now: Callable[[], float]) -> None:
+        self.now = now
         self.opened_at = self.now()
         self._ends_at = self.opened_at + timeouts.total
         self.timeout = asyncio.timeout_at(min(self._ends_at, self.opened_at + timeouts.first_byte))
@@ -156,14 +155,23 @@ class Reply:
 
 
 class Upstream:
-    """One session for all endpoints. `async with` owns its connections."""
+    """One session for all endpoints. `async with` owns its connections.
+
+    Args:
+        keys: by endpoint.
+        now: seconds, on the scale of the loop's clock.
+        wall: seconds since the epoch, for a `retry-after` that is a date.
+    """
 
     def __init__(
         self,
         keys: Mapping[str, SecretStr],
-        wall: Callable[[], float] = lambda: time.time(),  # noqa: PLW0108, TID251 - looked up late; for dates in `retry-after` alone
+        *,
+        now: Callable[[], float],
+        wall: Callable[[], float],
     ) -> None:
         self._keys = keys
+        self._now = now
         self._wall = wall
         self._session: aiohttp.ClientSession | None = None
 
@@ -171,7 +179,7 @@ class Upstream:
         # Leases limit what is in flight; a second limit here would only hide load from them.
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30, ttl_dns_cache=60)
         self._session = aiohttp.ClientSession(
-            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trace_configs=[_connect_trace()]
+            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trace_configs=[_connect_trace(self._now)]
         )
         return self
 
@@ -188,7 +196,7 @@ class Upstream:
         Raises:
             UpstreamError: and what stands under it in the error tree; nothing has been answered then.
         """
-        guard = Guard(endpoint.timeouts)
+        guard = Guard(endpoint.timeouts, self._now)
         try:
             async with guard.timeout, self._post(endpoint, payload, watch) as answer:
                 first, events = await self._begin(endpoint, answer, payload)
@@ -263,12 +271,12 @@ def _check_answer(endpoint: Endpoint, whole: bytes, answer: aiohttp.ClientRespon
         raise rejection(code_of(whole), whole, answer.headers, endpoint.name)
 
 
-def _connect_trace() -> aiohttp.TraceConfig:
+def _connect_trace(now: Callable[[], float]) -> aiohttp.TraceConfig:
     """Ends the lap "connect" when a request's headers have been written."""
 
     async def sent(_: object, context: SimpleNamespace, __: object) -> None:
         watch: Stopwatch = context.trace_request_ctx
-        watch.lap("connect", asyncio.get_running_loop().time())
+        watch.lap("connect", now())
 
     trace = aiohttp.TraceConfig()
     trace.on_request_headers_sent.append(sent)

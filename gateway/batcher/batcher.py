@@ -11,7 +11,7 @@ from gateway.batcher.line import Line
 from gateway.errors import GatewayError, NoCapableModelError, NoHeadroomError, NoHealthyEndpointError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from gateway.batcher.decider import Decider, Placement, Verdict
     from gateway.batcher.line import Waiter
@@ -41,6 +41,7 @@ class Batcher:
         metrics: Metrics,
         window: Window,
         max_waiting: int,
+        now: Callable[[], float],
     ) -> None:
         self._fleet = fleet
         self._decider = decider
@@ -48,8 +49,8 @@ class Batcher:
         self._promises = promises
         self._health = health
         self._metrics = metrics
-        self._now = asyncio.get_running_loop().time
-        self._line: Line[Placement] = Line(window, max_waiting, self._no_headroom)
+        self._now = now
+        self._line: Line[Placement] = Line(window, max_waiting, refusal=self._no_headroom, now=now)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Self]:

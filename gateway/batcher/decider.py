@@ -72,6 +72,7 @@ class Decider:
         metrics: Metrics,
         solver_s: float,
         draw: Callable[[], float],
+        now: Callable[[], float],
     ) -> None:
         self._fleet = fleet
         self._estimator = estimator
@@ -83,7 +84,7 @@ class Decider:
         self._draw = draw
         self._warm: Warm | None = None
         self._solver = ThreadPoolExecutor(max_workers=1, thread_name_prefix="solve")
-        self._now = asyncio.get_running_loop().time
+        self._now = now
 
     def close(self) -> None:
         self._solver.shutdown(wait=False, cancel_futures=True)

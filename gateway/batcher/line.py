@@ -33,15 +33,23 @@ class Waiter(Generic[T]):
 
 
 class Line(Generic[T]):
-    """Queries in the order of their priority, then of their arrival. Times are the loop's.
+    """Queries in the order of their priority, then of their arrival.
 
     Args:
         window: when a batch is due.
         max_size: how many may wait.
         refusal: the error for a query whose time ran out here, or that finds the line full.
+        now: seconds, on the scale of the loop's clock.
     """
 
-    def __init__(self, window: Window, max_size: int, refusal: Callable[[Query, str], NoHeadroomError]) -> None:
+    def __init__(
+        self,
+        window: Window,
+        max_size: int,
+        *,
+        refusal: Callable[[Query, str], NoHeadroomError],
+        now: Callable[[], float],
+    ) -> None:
         self._window = window
         self._max_size = max_size
         self._refusal = refusal
@@ -49,7 +57,7 @@ class Line(Generic[T]):
         self._stirred = asyncio.Event()  # somebody came, or room may have come
         self._crowded = asyncio.Event()  # a whole batch is waiting
         self._held = asyncio.Event()  # somebody has been looked at and waits for room
-        self._now = asyncio.get_running_loop().time
+        self._now = now
 
     def __len__(self) -> int:
         return len(self._waiting)

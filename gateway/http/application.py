@@ -39,11 +39,12 @@ class Application(FastAPI):
         lifespan: Lifespan[Application],
         body_limit: int,
         ping_s: float,
+        now: Callable[[], float],
     ) -> None:
         super().__init__(title="Paretogate", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
         self._hot: dict[str, Inference] = {}
         for surface in SURFACES:
-            inference = Inference(pipeline, surface, limit=body_limit, ping_s=ping_s)
+            inference = Inference(pipeline, surface, limit=body_limit, ping_s=ping_s, now=now)
             for prefix in PREFIXES:
                 self._hot[prefix + surface.path] = inference
                 self.router.routes.append(Route(prefix + surface.path, inference, methods=["POST"]))

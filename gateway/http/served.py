@@ -116,14 +116,23 @@ class Exchange:
 class Inference:
     """The ASGI endpoint of one surface."""
 
-    def __init__(self, pipeline: Callable[[], Pipeline], surface: Surface, *, limit: int, ping_s: float) -> None:
+    def __init__(
+        self,
+        pipeline: Callable[[], Pipeline],
+        surface: Surface,
+        *,
+        limit: int,
+        ping_s: float,
+        now: Callable[[], float],
+    ) -> None:
         self._pipeline = pipeline
         self._surface = surface
         self._limit = limit
         self._ping_s = ping_s
+        self._now = now
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        arrived_at = asyncio.get_running_loop().time()
+        arrived_at = self._now()
         exchange = Exchange(scope, receive, send)
         try:
             call = read(await exchange.body(self._limit), exchange.headers, self._surface)
