@@ -9,6 +9,7 @@
 local FIXED, SLICE_MS, SLICES = 5, 5000, 13
 local UNLIMITED = 2 ^ 40
 local RATES_TTL_MS, LEAVING = 70000, 2
+local AT_ONCE = 1000  -- arguments of one command; the stack of Lua holds 8,000
 
 local replica, turn, lease_ms, epoch, limits, released, sync, written, spent, claims, waits, look =
   unpack(cmsgpack.unpack(ARGV[1]))
@@ -31,21 +32,35 @@ local function limit(value) return value < 0 and UNLIMITED or value end
 
 local function spend(position, requests, tokens)
   local key = rates_key(position)
-  redis.call('HINCRBY', key, 'r' .. slice, requests)
   redis.call('HINCRBY', key, 't' .. slice, tokens)
-  redis.call('PEXPIRE', key, RATES_TTL_MS)
+  if redis.call('HINCRBY', key, 'r' .. slice, requests) == requests then  -- a new slice
+    redis.call('PEXPIRE', key, RATES_TTL_MS)
+  end
 end
 
 local function rated(position) return limits[position][3] >= 0 or limits[position][4] >= 0 end
 
 -- 1. What has ended.
+local gone = {}
+
+local function remove(position)
+  freed = freed + redis.call('ZREM', leases_key(position), unpack(gone[position]))
+  gone[position] = nil
+end
+
 for _, entry in ipairs(released) do
   local position, member, taken_in, difference = unpack(entry)
-  freed = freed + redis.call('ZREM', leases_key(position), member)
+  local members = gone[position] or {}
+  gone[position] = members
+  members[#members + 1] = member
+  if #members == AT_ONCE then remove(position) end
   if difference ~= 0 and taken_in >= oldest then
     local key, field = rates_key(position), 't' .. taken_in
     if redis.call('HINCRBY', key, field, difference) < 0 then redis.call('HSET', key, field, 0) end
   end
+end
+for position = 1, #limits do
+  if gone[position] then remove(position) end
 end
 
 -- 2. What this replica holds, written as a whole: it mends whatever a lost or doubled ask left behind.
@@ -139,8 +154,9 @@ for i, claim in ipairs(claims) do
     refused = true
   end
 end
-for position, found in pairs(counted) do
-  if found.taken > 0 then
+for position = 1, #limits do
+  local found = counted[position]
+  if found and found.taken > 0 then
     redis.call('ZADD', leases_key(position), unpack(found.members))
     redis.call('PEXPIRE', leases_key(position), lease_ms + RATES_TTL_MS)
     if rated(position) then spend(position, found.taken, found.taken_tokens) end

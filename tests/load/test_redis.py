@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 import textwrap
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +17,7 @@ from gateway.load.redis import RedisLoadBook
 from tests.redis_server import RedisServer, free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
 CAPACITY = {"a": Capacity(8)}
@@ -205,6 +206,40 @@ async def test_a_redis_that_refuses_to_write_is_as_good_as_away(redis_server: Re
             client.config_set("maxmemory", "0")
         await _shared(book, within=5)
         assert await book.held() == {"a": 8}
+
+
+async def test_a_redis_that_is_too_slow_is_as_good_as_away(redis_url: str) -> None:
+    async with _slowed(redis_url, 0.2) as slow_url, _book(slow_url, budget_s=0.05) as book:
+        assert not book.shared
+        async with asyncio.timeout(0.5):
+            assert sum(await book.reserve(_claims("one", 9))) == 8
+            assert (await book.headroom()).slots.tolist() == [0]
+
+
+@asynccontextmanager
+async def _slowed(url: str, seconds: float) -> AsyncIterator[str]:
+    """The same Redis, with every answer that late."""
+    loop, port = asyncio.get_running_loop(), int(url.rpartition(":")[2].partition("/")[0])
+
+    async def carry(asked: asyncio.StreamReader, asking: asyncio.StreamWriter) -> None:
+        answers, questions = await asyncio.open_connection("127.0.0.1", port)
+
+        async def back() -> None:
+            while piece := await answers.read(65536):
+                loop.call_later(seconds, asking.write, piece)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                answering = group.create_task(back())
+                while piece := await asked.read(65536):
+                    questions.write(piece)
+                answering.cancel()
+        finally:
+            questions.close()
+            asking.close()
+
+    async with await asyncio.start_server(carry, "127.0.0.1", 0) as server:
+        yield f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
 
 
 async def test_no_ask_is_lost_when_redis_goes_in_the_middle_of_many(redis_server: RedisServer) -> None:
