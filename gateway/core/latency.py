@@ -1,0 +1,101 @@
+"""How long an endpoint will take for a query, from its live load: a linear model of queue, prefill and decoding.
+
+    seconds = queue + overhead + input / prefill rate + output x time per token at this load
+
+Every term is linear in tokens or in queries ahead, which is what continuous batching shows until its memory is full.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from gateway.core.problem import Bools, Floats, Ints
+
+PREFILL_RATE = 2_000.0  # tokens per second of an endpoint that has not been measured
+DECODE_RATE = 30.0  # tokens per second and query of an endpoint that has not been measured
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How fast each endpoint is, (E,) each. What is no positive number is taken as not measured."""
+
+    prefill_rate: Floats  # input tokens per second
+    decode_rate: Floats  # output tokens per second of one query, at the load at which it was measured
+    measured_at: Floats  # running queries behind decode_rate
+    crowding: Floats  # share by which one more running query slows each token; 0 for an API that scales behind its door
+    overhead_s: Floats  # network and first scheduling
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traffic:
+    """What each endpoint is doing now, (E,) each: by its own report where it gives one, else by our leases."""
+
+    running: Ints  # queries being answered
+    waiting: Ints  # queries in its own queue
+    slots: Ints  # how many it answers at once
+    mean_input: Floats  # tokens of a typical query there
+    mean_output: Floats
+
+
+def seconds_to_finish(input_tokens: Floats, output_tokens: Floats, pace: Pace, traffic: Traffic) -> Floats:
+    """(Q, E) expected seconds from now to the last token. Tokens are (Q, E), input without what is cached."""
+    queue = seconds_to_start(pace, traffic)
+    seconds: Floats = queue + _service(input_tokens, output_tokens, pace, _crowd(traffic))
+    return seconds
+
+
+def seconds_to_first_token(input_tokens: Floats, pace: Pace, traffic: Traffic) -> Floats:
+    """(Q, E) expected seconds from now to the first token."""
+    return seconds_to_start(pace, traffic) + _service(input_tokens, np.zeros_like(input_tokens), pace, _crowd(traffic))
+
+
+def seconds_to_start(pace: Pace, traffic: Traffic) -> Floats:
+    """(E,) expected seconds that one more query waits for a slot; 0 where one is free."""
+    return seconds_in_line(np.ones_like(traffic.running), pace, traffic)
+
+
+def seconds_in_line(place: Ints, pace: Pace, traffic: Traffic) -> Floats:
+    """Expected seconds until the `place`-th more query starts (1 is the next); `place` is (E,) or (Q, E).
+
+    With all slots taken, one frees every service time / slots; whoever is n-th in line waits for n of them.
+    """
+    slots = np.maximum(traffic.slots, 1)
+    ahead = traffic.running + traffic.waiting + place - slots
+    service = _service(traffic.mean_input, traffic.mean_output, pace, slots)
+    wait: Floats = np.maximum(ahead, 0) * service / slots
+    return wait
+
+
+def in_time(seconds: Floats, deadline_s: Floats, allowed: Bools) -> Bools:
+    """(Q, E) what is allowed and expected to end before each query's deadline (Q,); its fastest where nothing is."""
+    early: Bools = allowed & (seconds <= deadline_s[:, None])
+    late = ~early.any(axis=1)
+    if late.any():
+        fastest = np.where(allowed, seconds, np.inf)
+        early[late] = (allowed & (fastest == fastest.min(axis=1, initial=np.inf, keepdims=True)))[late]
+    return early
+
+
+def _crowd(traffic: Traffic) -> Ints:
+    """(E,) how many will be running beside a new query, itself counted."""
+    crowd: Ints = np.minimum(traffic.running + traffic.waiting + 1, np.maximum(traffic.slots, 1))
+    return crowd
+
+
+def _service(input_tokens: Floats, output_tokens: Floats, pace: Pace, running: Ints) -> Floats:
+    """Seconds in a slot while `running` queries share the endpoint."""
+    alone = _known(pace.decode_rate, DECODE_RATE) * (1 + pace.crowding * np.maximum(pace.measured_at - 1, 0))
+    per_token = (1 + pace.crowding * np.maximum(running - 1, 0)) / alone
+    seconds: Floats = (
+        pace.overhead_s + input_tokens / _known(pace.prefill_rate, PREFILL_RATE) + output_tokens * per_token
+    )
+    return seconds
+
+
+def _known(rate: Floats, default: float) -> Floats:
+    known: Floats = np.where(np.isfinite(rate) & (rate > 0), rate, default)
+    return known
