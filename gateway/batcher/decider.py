@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from gateway.promises import Promises, Terms
 
 PINNED_USD_PER_SECOND: Final = 1e-6  # sends a pinned query to the faster of its endpoints; nothing else is weighed
+PATIENCE: Final = 0.5  # share of its time that a query waits for the endpoint it likes best
 LONGEST_SOLVE: Final = 3.0  # budgets; a solver that is later than that is left behind
 
 
@@ -117,7 +118,8 @@ class Decider:
         await self._estimate(batch)
         self._lap(batch, "predict")
         terms = self._promises.terms([waiter.query for waiter in batch])
-        asks = [self._ask(*each) for each in zip(batch, terms, strict=True)]
+        now = self._now()
+        asks = [self._ask(waiter, its, now) for waiter, its in zip(batch, terms, strict=True)]
         estimates = Estimates.stack([waiter.decision.estimate for waiter in batch])
         terrain = await self._terrain()
         placing = place(asks, estimates, terrain)
@@ -140,15 +142,25 @@ class Decider:
             for decision, estimate in zip(scored, estimates, strict=True):
                 decision.estimate = estimate
 
-    def _ask(self, waiter: Waiter[Placement], terms: Terms | None) -> Ask:
+    def _ask(self, waiter: Waiter[Placement], terms: Terms | None, now: float) -> Ask:
         query = waiter.query
         wishes = query.preferences
         route = self._fleet.routes.get(query.target)
         models = self._fleet.model_mask(query.models)
+        waited = now - query.arrived_at
+        left = PATIENCE * (query.deadline_at - query.arrived_at) - waited
         if route is None or terms is None:
-            return Ask(models=models, excluded=waiter.excluded, usd_per_second=PINNED_USD_PER_SECOND)
+            return Ask(
+                models=models,
+                excluded=waiter.excluded,
+                usd_per_second=PINNED_USD_PER_SECOND,
+                waited_s=waited,
+                time_left_s=left,
+            )
         return Ask(
             models=models,
+            waited_s=waited,
+            time_left_s=left,
             multiplier=terms.multiplier,
             bias=terms.bias,
             risk=route.risk,

@@ -34,7 +34,8 @@ class Ask:
     max_cost_usd: float = np.inf
     excluded: tuple[int, ...] = ()  # endpoints that failed it already
     batch_quality: float | None = None  # the papers' row, where the route asks for it
-    deadline_ahead: bool = True
+    waited_s: float = 0.0
+    time_left_s: float = np.inf  # in which it may still wait; then it goes where there is room
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,25 +100,23 @@ def _admitted(asks: Sequence[Ask], worth: Floats, cost: Floats) -> tuple[Bools, 
 def _hold(asks: Sequence[Ask], score: Floats, allowed: Bools, slots: Ints, slot_wait: Floats) -> tuple[Floats, Bools]:
     """(Q,) what waiting for the best endpoint costs, in USD, and whether it is open.
 
-    Waiting is open where more queries of the batch want that endpoint than it has room for. Whoever stands n-th in line
-    for it waits for n slots.
+    It is open where more queries of the batch want that endpoint than it has room for, while there is time. All are
+    priced at the mean wait of those who would be left over, and each at what it has waited already: of two that want
+    the same slot the older gets it, and whoever has waited long enough goes where there is room at a higher price.
     """
-    queries = len(asks)
+    queries = np.arange(len(asks))
     open_score = np.where(allowed, score, np.inf)
     favourite = open_score.argmin(axis=1)
-    own = open_score[np.arange(queries), favourite]
-    place_in_line = np.zeros(queries)
-    line: dict[int, int] = {}
-    for row, endpoint in enumerate(favourite.tolist()):
-        line[endpoint] = line.get(endpoint, 0) + 1
-        place_in_line[row] = line[endpoint]
-    wanted = np.array([line[endpoint] for endpoint in favourite.tolist()])
-    full = wanted > slots[favourite]
-    behind = np.maximum(place_in_line - slots[favourite], 0.0)
+    own = open_score[queries, favourite]
+    someone = np.isfinite(own)
+    wanted = np.bincount(favourite[someone], minlength=len(slots))
+    left_over = np.maximum(wanted - slots, 0)
+    wait = slot_wait * (left_over + 1) / 2
+    waited = np.array([ask.waited_s for ask in asks])
     per_second = np.array([ask.usd_per_second for ask in asks])
-    hold = own + per_second * behind * slot_wait[favourite]
-    ahead = np.array([ask.deadline_ahead for ask in asks])
-    return np.where(np.isfinite(hold), hold, 0.0), full & ahead & np.isfinite(own)
+    hold = own + per_second * (wait[favourite] + waited)
+    in_time = np.array([ask.time_left_s for ask in asks]) > wait[favourite]
+    return np.where(someone, hold, 0.0), (left_over[favourite] > 0) & in_time & someone
 
 
 def _token_rows(need: Ints, headroom: Headroom) -> tuple[TokenRow, ...]:

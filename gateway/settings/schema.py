@@ -152,7 +152,7 @@ class RouteSettings(Section):
     models: tuple[str, ...] = ("*",)
     objective: ObjectiveSettings
     risk: Annotated[float, Field(ge=0, le=5)] = 0
-    usd_per_second: Positive = 1e-6
+    usd_per_second: Positive = 1e-4
     quality: Literal["average", "batch"] = "average"
 
     def build(self, models: tuple[str, ...]) -> domain.Route:
