@@ -38,7 +38,8 @@ def test_a_full_endpoint_is_priced_in_words() -> None:
     assignment = solve(problem, budget_s=0.1)
     said = explain(problem, assignment, _names(problem))
     assert [each.endpoint for each in said.choices] == ["e0", "e1", "e1"]
-    assert said.scarce[0].words == "e0 was full"
+    assert said.scarce[0].words == "e0 was full; one more slot there would have saved 1 m$"
+    assert said.choices[1].words == "e1 was the best with room, 1 m$ dearer than its own best (e0: full)"
     crowded = explain(_contended(), solve(_contended(), budget_s=0.1), _names(problem))
     by_name = {each.endpoint: each for each in crowded.scarce}
     assert by_name["e1"].words == "e1 was full; one more slot there would have saved 47 m$"
