@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from predictors.pool_files import PoolError, read_table
+from predictors.pool_formats import TEXT_COLUMNS, wide
 from predictors.prompt import render
 
 if TYPE_CHECKING:
@@ -17,13 +18,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from predictors.base import Prompt
+    from predictors.pool_files import Table
 
-Column = list[Any]
-Table = Mapping[str, Column]
+__all__ = ["Pool", "PoolError", "Queries", "read_pool", "read_queries"]
 
-
-class PoolError(ValueError):
-    """A file that is no pool. The message names the file, the column or the line, and the mend."""
+AMOUNTS = ("cost", "in", "out", "lat")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,81 +56,42 @@ def read_queries(path: Path) -> Queries:
     Raises:
         PoolError: the file is missing, not readable, or names neither text nor messages.
     """
-    table = _read(path, ("query_id", "text", "messages", "tools"))
-    return _queries(path, table)
+    return _queries(path, _table(path, TEXT_COLUMNS))
 
 
 def read_pool(path: Path) -> Pool:
-    """Reads a wide pool. Unknown columns are ignored.
+    """Reads a wide pool, the records of QAServe or RouterBench's table. Unknown columns are ignored.
 
     Raises:
-        PoolError: as `read_queries`, or there is no `score:<model>` column, or a score is outside 0..1.
+        PoolError: as `read_queries`, or no model has scores, or a score is outside 0..1, or an amount is negative.
     """
-    table = _read(path, None)
+    table = _table(path, None)
     models = tuple(name.removeprefix("score:") for name in table if name.startswith("score:"))
     if not models:
         raise PoolError(f"{path}: no column named score:<model>; a pool has one for every model")
     queries = _queries(path, table)
-    score = _matrix(path, table, "score", models)
-    if np.any((score < 0) | (score > 1)):
-        row, column = np.argwhere((score < 0) | (score > 1))[0]
-        raise PoolError(f"{path}: score:{models[column]} in row {row + 1} is {score[row, column]:g}; scores are 0 to 1")
+    score = _matrix(path, table, "score", models, most=1.0)
     groups = tuple("" if value is None else str(value) for value in table.get("group", [None] * len(queries.ids)))
-    kinds = {kind: _matrix(path, table, kind, models) for kind in ("cost", "in", "out", "lat")}
-    return Pool(queries, groups, models, score, kinds["cost"], kinds["in"], kinds["out"], kinds["lat"])
+    cost, into, out, latency = (_matrix(path, table, kind, models, most=np.inf) for kind in AMOUNTS)
+    return Pool(queries, groups, models, score, cost, into, out, latency)
 
 
-def _read(path: Path, names: tuple[str, ...] | None) -> Table:
-    if not path.is_file():
-        raise PoolError(f"{path}: no such file")
-    if path.suffix == ".parquet":
-        return _read_parquet(path, names)
-    if path.suffix == ".jsonl":
-        return _read_jsonl(path, names)
-    raise PoolError(f"{path}: the suffix says what a file is: use .parquet or .jsonl")
-
-
-def _read_parquet(path: Path, names: tuple[str, ...] | None) -> Table:
-    try:
-        import pyarrow.parquet as pq  # noqa: PLC0415 - of the offline extra, not of serving
-    except ImportError as error:
-        raise PoolError(f"{path}: Parquet needs the extra: pip install 'paretogate[offline]'") from error
-    try:
-        present = set(pq.read_schema(path).names)
-        columns = None if names is None else [name for name in names if name in present]
-        table: dict[str, Column] = pq.read_table(path, columns=columns).to_pydict()
-    except (OSError, ValueError) as error:
-        raise PoolError(f"{path}: not a readable Parquet file: {error}") from error
-    return table
-
-
-def _read_jsonl(path: Path, names: tuple[str, ...] | None) -> Table:
-    rows: list[dict[str, Any]] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise PoolError(f"{path}: line {number} is not JSON: {error}") from error
-        if not isinstance(row, dict):
-            raise PoolError(f"{path}: line {number} is not an object")
-        rows.append(row)
-    present = dict.fromkeys(name for row in rows for name in row)
-    return {name: [row.get(name) for row in rows] for name in present if names is None or name in names}
+def _table(path: Path, names: tuple[str, ...] | None) -> Table:
+    return wide(path, read_table(path, names))
 
 
 def _queries(path: Path, table: Table) -> Queries:
     if "text" not in table and "messages" not in table:
         raise PoolError(f"{path}: no column text (or messages): there is nothing to send")
     rows = len(table["text"] if "text" in table else table["messages"])
-    texts = tuple("" if value is None else str(value) for value in table.get("text", [None] * rows))
-    ids = tuple(str(value) for value in table.get("query_id", range(rows)))
+    nothing = [None] * rows
+    texts = tuple("" if value is None else str(value) for value in table.get("text", nothing))
+    ids = tuple(str(row if value is None else value) for row, value in enumerate(table.get("query_id", nothing)))
     messages = tuple(
         _json(path, "messages", value) or [{"role": "user", "content": text}]
-        for value, text in zip(table.get("messages", [None] * rows), texts, strict=True)
+        for value, text in zip(table.get("messages", nothing), texts, strict=True)
     )
-    tools = tuple(_json(path, "tools", value) for value in table.get("tools", [None] * rows))
+    tools = tuple(_json(path, "tools", value) for value in table.get("tools", nothing))
     prompts = tuple(render(each, tool) for each, tool in zip(messages, tools, strict=True))
     return Queries(ids, texts, messages, tools, prompts)
 
@@ -145,7 +105,8 @@ def _json(path: Path, name: str, value: object) -> object:
         raise PoolError(f"{path}: {name} is not JSON: {error}") from error
 
 
-def _matrix(path: Path, table: Table, kind: str, models: tuple[str, ...]) -> NDArray[np.float64]:
+def _matrix(path: Path, table: Table, kind: str, models: tuple[str, ...], *, most: float) -> NDArray[np.float64]:
+    """(Q, M) of the columns `kind:<model>`; NaN where a cell or a column is missing."""
     rows = len(next(iter(table.values())))
     matrix = np.full((rows, len(models)), np.nan)
     for column, model in enumerate(models):
@@ -156,4 +117,10 @@ def _matrix(path: Path, table: Table, kind: str, models: tuple[str, ...]) -> NDA
             matrix[:, column] = np.array(values, dtype=np.float64)
         except (TypeError, ValueError) as error:
             raise PoolError(f"{path}: {kind}:{model} holds something that is no number: {error}") from error
+    if np.any(wrong := (matrix < 0) | (matrix > most) | np.isinf(matrix)):
+        row, column = np.argwhere(wrong)[0]
+        allowed = "0 to 1" if most == 1 else "0 or more"
+        raise PoolError(
+            f"{path}: {kind}:{models[column]} in row {row + 1} is {matrix[row, column]:g}; it must be {allowed}"
+        )
     return matrix
