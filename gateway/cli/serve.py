@@ -20,11 +20,14 @@ from gateway.settings import Settings, read
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1), help="Processes; above 1 needs Redis.")
 def command(*, config: Path | None, host: str, port: int, workers: int) -> None:
     """Serves until it is told to stop: SIGTERM drains, a second one ends at once."""
-    from gateway.server import serve  # noqa: PLC0415 - `--help` need not load the service
-
     try:
         if config is None:
-            raise click.UsageError("give --config")
+            from gateway.found import serve_found  # noqa: PLC0415 - a configured gateway needs none of it
+
+            serve_found(os.environ, host=host, port=port)
+            return
+        from gateway.server import serve  # noqa: PLC0415 - `--help` need not load the service
+
         settings = read(config, os.environ)
         check_workers(settings, workers)
         serve(settings, host=host, port=port, workers=workers, config=config)

@@ -47,6 +47,7 @@ def configuration(url: str) -> dict[str, list[dict[str, Any]]]:
             "name": model.name,
             "price": {"input": model.price.input, "output": model.price.output},
             "prior": {"quality": model.prior, "strength": PRIOR_STRENGTH},
+            "like": model.like,
         }
         for model in MODELS
     ]

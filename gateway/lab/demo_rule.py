@@ -31,6 +31,7 @@ class DemoModel:
     levels: Mapping[str, int]
     wordiness: float
     prior: float  # mean success by the rule over the bundled questions
+    like: str  # the model of the bundled artifact whose estimates it borrows
     concurrency: int
 
 
@@ -41,6 +42,7 @@ MODELS = (
         levels={"arithmetic": 2, "facts": 2, "code": 1, "logic": 1, "writing": 3},
         wordiness=1.0,
         prior=0.45,
+        like="gemma-2-2b",
         concurrency=64,
     ),
     DemoModel(
@@ -49,6 +51,7 @@ MODELS = (
         levels={"arithmetic": 4, "facts": 3, "code": 3, "logic": 2, "writing": 4},
         wordiness=1.2,
         prior=0.74,
+        like="Llama-3-70B",
         concurrency=32,
     ),
     DemoModel(
@@ -57,6 +60,7 @@ MODELS = (
         levels={"arithmetic": 5, "facts": 4, "code": 5, "logic": 4, "writing": 5},
         wordiness=1.5,
         prior=0.96,
+        like="gpt-4o-2024-08-06",
         concurrency=16,
     ),
 )
