@@ -11,7 +11,8 @@ local UNLIMITED = 2 ^ 40
 local RATES_TTL_MS, LEAVING = 70000, 2
 local AT_ONCE = 1000  -- arguments of one command; the stack of Lua holds 8,000
 
-local replica, turn, lease_ms, epoch, limits, released, sync, written, spent, claims, waits, look =
+local replica, turn, lease_ms, epoch, sync, waits, look, limits,
+  ended_at, ended, ended_slice, ended_difference, claimed_at, claimed, claimed_tokens, written_at, written, spent =
   unpack(cmsgpack.unpack(ARGV[1]))
 
 -- An ask that was given up on may still arrive, after newer ones.
@@ -24,20 +25,13 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local slice = math.floor(now / SLICE_MS)
 local oldest = slice - SLICES + 1
+local ends = string.format('%d', now + lease_ms)
+local alive = '(' .. string.format('%d', now)
 local freed = 0
 
 local function leases_key(position) return KEYS[FIXED + 2 * position - 1] end
 local function rates_key(position) return KEYS[FIXED + 2 * position] end
 local function limit(value) return value < 0 and UNLIMITED or value end
-
-local function spend(position, requests, tokens)
-  local key = rates_key(position)
-  redis.call('HINCRBY', key, 't' .. slice, tokens)
-  if redis.call('HINCRBY', key, 'r' .. slice, requests) == requests then  -- a new slice
-    redis.call('PEXPIRE', key, RATES_TTL_MS)
-  end
-end
-
 local function rated(position) return limits[position][3] >= 0 or limits[position][4] >= 0 end
 
 -- 1. What has ended.
@@ -48,14 +42,13 @@ local function remove(position)
   gone[position] = nil
 end
 
-for _, entry in ipairs(released) do
-  local position, member, taken_in, difference = unpack(entry)
-  local members = gone[position] or {}
+for i, position in ipairs(ended_at) do
+  local members, difference = gone[position] or {}, ended_difference[i]
   gone[position] = members
-  members[#members + 1] = member
+  members[#members + 1] = ended[i]
   if #members == AT_ONCE then remove(position) end
-  if difference ~= 0 and taken_in >= oldest then
-    local key, field = rates_key(position), 't' .. taken_in
+  if difference ~= 0 and ended_slice[i] >= oldest then
+    local key, field = rates_key(position), 't' .. ended_slice[i]
     if redis.call('HINCRBY', key, field, difference) < 0 then redis.call('HSET', key, field, 0) end
   end
 end
@@ -66,20 +59,26 @@ end
 -- 2. What this replica holds, written as a whole: it mends whatever a lost or doubled ask left behind.
 if sync > 0 then
   local mine, prefix = {}, replica .. '|'
-  for _, entry in ipairs(written) do
-    local position, member = unpack(entry)
-    mine[member] = true
-    redis.call('ZADD', leases_key(position), now + lease_ms, member)
-    redis.call('PEXPIRE', leases_key(position), lease_ms + RATES_TTL_MS)
+  for i, position in ipairs(written_at) do
+    mine[written[i]] = true
+    redis.call('ZADD', leases_key(position), ends, written[i])
   end
   for position = 1, #limits do
-    for _, member in ipairs(redis.call('ZRANGE', leases_key(position), 0, -1)) do
+    local key = leases_key(position)
+    freed = freed + redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
+    for _, member in ipairs(redis.call('ZRANGE', key, 0, -1)) do
       if not mine[member] and string.sub(member, 1, #prefix) == prefix then
-        freed = freed + redis.call('ZREM', leases_key(position), member)
+        freed = freed + redis.call('ZREM', key, member)
       end
     end
+    redis.call('PEXPIRE', key, lease_ms + RATES_TTL_MS)
   end
-  for _, entry in ipairs(spent) do spend(unpack(entry)) end
+  for _, entry in ipairs(spent) do
+    local position, requests, tokens = unpack(entry)
+    redis.call('HINCRBY', rates_key(position), 'r' .. slice, requests)
+    redis.call('HINCRBY', rates_key(position), 't' .. slice, tokens)
+    redis.call('PEXPIRE', rates_key(position), RATES_TTL_MS)
+  end
   if sync == LEAVING then
     redis.call('ZREM', KEYS[2], replica)
   else
@@ -90,26 +89,28 @@ if sync > 0 then
   redis.call('SET', KEYS[3], epoch, 'NX')
 end
 
--- 3. What is taken, counted once per endpoint.
+-- 3. What is taken, counted once per endpoint. Leases that have ended count no more; the next sync removes them.
 local counted = {}
 
-local function tokens_held(key)
+local function tokens_held(members)
   local sum = 0
-  for _, member in ipairs(redis.call('ZRANGE', key, 0, -1)) do
+  for _, member in ipairs(members) do
     sum = sum + tonumber(string.match(member, '^[^|]*|(%d+)|'))
   end
   return sum
 end
 
 local function rates(key)
-  local taken, past = { r = 0, t = 0 }, {}
+  local past = {}
+  local taken = { r = 0, t = 0, now_r = 0, now_t = 0 }
   local fields = redis.call('HGETALL', key)
   for i = 1, #fields, 2 do
-    if tonumber(string.sub(fields[i], 2)) < oldest then
+    local kind, number, value = string.sub(fields[i], 1, 1), tonumber(string.sub(fields[i], 2)), tonumber(fields[i + 1])
+    if number < oldest then
       past[#past + 1] = fields[i]
     else
-      local kind = string.sub(fields[i], 1, 1)
-      taken[kind] = taken[kind] + tonumber(fields[i + 1])
+      taken[kind] = taken[kind] + value
+      if number == slice then taken['now_' .. kind] = value end
     end
   end
   if #past > 0 then redis.call('HDEL', key, unpack(past)) end
@@ -121,46 +122,54 @@ local function endpoint(position)
   if found then return found end
   local slots, kv, requests, tokens, requests_cap, tokens_cap = unpack(limits[position])
   local key = leases_key(position)
-  freed = freed + redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
-  local held = redis.call('ZCARD', key)
-  found = {
-    held = held, slots = slots - held, kv = UNLIMITED,
-    requests = limit(requests_cap), tokens = limit(tokens_cap), members = {}, taken = 0, taken_tokens = 0,
-  }
-  if kv >= 0 then found.kv = kv - tokens_held(key) end
-  if rated(position) then
-    local taken = rates(rates_key(position))
-    found.requests = math.min(found.requests, limit(requests) - taken.r)
-    found.tokens = math.min(found.tokens, limit(tokens) - taken.t)
+  found = { kv = UNLIMITED, requests = limit(requests_cap), tokens = limit(tokens_cap), members = {}, taken_tokens = 0 }
+  if kv >= 0 then
+    local members = redis.call('ZRANGEBYSCORE', key, alive, '+inf')
+    found.held, found.kv = #members, kv - tokens_held(members)
+  else
+    found.held = redis.call('ZCOUNT', key, alive, '+inf')
+  end
+  found.slots, found.fresh = slots - found.held, found.held == 0
+  if requests >= 0 or tokens >= 0 then
+    found.rates = rates(rates_key(position))
+    found.requests = math.min(found.requests, limit(requests) - found.rates.r)
+    found.tokens = math.min(found.tokens, limit(tokens) - found.rates.t)
   end
   counted[position] = found
   return found
 end
 
+local function take(position, found)
+  local taken = #found.members / 2
+  if taken == 0 then return end
+  redis.call('ZADD', leases_key(position), unpack(found.members))
+  -- Every sync of every replica lengthens it again.
+  if found.fresh then redis.call('PEXPIRE', leases_key(position), lease_ms + RATES_TTL_MS) end
+  if not found.rates then return end
+  local key, before = rates_key(position), found.rates
+  redis.call('HSET', key, 'r' .. slice, before.now_r + taken, 't' .. slice, before.now_t + found.taken_tokens)
+  if before.now_r == 0 then redis.call('PEXPIRE', key, RATES_TTL_MS) end
+end
+
 -- 4. The claims, in order.
 local verdicts, refused = {}, false
-for i, claim in ipairs(claims) do
-  local position, member, tokens = unpack(claim)
+for i, position in ipairs(claimed_at) do
+  local tokens = claimed_tokens[i]
   local found = position > 0 and endpoint(position)
   if found and found.slots >= 1 and found.requests >= 1 and found.tokens >= tokens and found.kv >= tokens then
     verdicts[i] = 1
     found.slots, found.requests = found.slots - 1, found.requests - 1
     found.tokens, found.kv = found.tokens - tokens, found.kv - tokens
-    found.held, found.taken, found.taken_tokens = found.held + 1, found.taken + 1, found.taken_tokens + tokens
-    found.members[#found.members + 1] = now + lease_ms
-    found.members[#found.members + 1] = member
+    found.held, found.taken_tokens = found.held + 1, found.taken_tokens + tokens
+    found.members[#found.members + 1] = ends
+    found.members[#found.members + 1] = claimed[i]
   else
     verdicts[i] = 0
     refused = true
   end
 end
 for position = 1, #limits do
-  local found = counted[position]
-  if found and found.taken > 0 then
-    redis.call('ZADD', leases_key(position), unpack(found.members))
-    redis.call('PEXPIRE', leases_key(position), lease_ms + RATES_TTL_MS)
-    if rated(position) then spend(position, found.taken, found.taken_tokens) end
-  end
+  if counted[position] then take(position, counted[position]) end
 end
 
 -- 5. The view, when asked for.
@@ -175,7 +184,7 @@ local change_ms = -1
 local function changes_at(at) if change_ms < 0 or at - now < change_ms then change_ms = at - now end end
 if refused or waits > 0 then
   for position = 1, #limits do
-    local first = redis.call('ZRANGE', leases_key(position), 0, 0, 'WITHSCORES')
+    local first = redis.call('ZRANGEBYSCORE', leases_key(position), alive, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
     if first[2] then changes_at(tonumber(first[2])) end
     if rated(position) then changes_at((slice + 1) * SLICE_MS) end
   end

@@ -188,7 +188,7 @@ class Outbox:
     def _ask(self, draft: Draft, now: float) -> None:
         """Moves wishes into the draft until it is full."""
         waiting = deque(wish for wish in self._wishes if not wish.verdicts.done())  # some have gone
-        while waiting and (not self._asked or len(draft.ask.claims) + len(waiting[0].claims) <= CLAIMS_PER_EXCHANGE):
+        while waiting and (not self._asked or len(draft.ask.claimed) + len(waiting[0].claims) <= CLAIMS_PER_EXCHANGE):
             wish = waiting.popleft()
             self._asked.append(wish)
             for claim in wish.claims:
