@@ -13,7 +13,7 @@ LINT_IMPORTS = Path(sys.executable).with_name("lint-imports")
 
 
 def lint(folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [LINT_IMPORTS, "--config", folder / "pyproject.toml", "--no-cache"]
+    command: list[str | Path] = [LINT_IMPORTS, "--config", folder / "pyproject.toml", "--no-cache"]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
