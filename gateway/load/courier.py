@@ -68,12 +68,17 @@ class Courier:
         self._epoch = ""
         self._proposed_epoch = secrets.token_hex(8)
         self._write_due = False
+        self._why: LinkError | None = None  # of the last failure
         self._listening: asyncio.Timeout | None = None
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Talks for as long as the block lasts, then takes this replica's leases out. Redis need not be there."""
-        self._share(shared=await self._exchange(WRITE))
+        if await self._exchange(WRITE):
+            self._share(shared=True)
+        else:
+            self._observer.sharing(shared=False)
+            log.warning("Redis does not answer (%s): this replica starts with its own view of the load", self._why)
         try:
             async with background(self._converse(), self._refresh(), self._listen()):
                 yield
@@ -124,13 +129,15 @@ class Courier:
             reply = heard(await self._mouth.run(SCRIPT, keys, words, self._names.channel))
         except LinkError as error:
             self._observer.failed()
-            self._share(shared=False, why=error)
+            self._why = error
+            self._share(shared=False)
             self._outbox.part()
             return False
         self._observer.exchanged(clock() - started)
         if self._outbox.shared and reply.epoch != self._epoch:
             self._epoch = ""
-            self._share(shared=False, why="it has lost what it knew")
+            self._why = LinkError("it has lost what it knew")
+            self._share(shared=False)
             self._outbox.part()
             return False
         renewed, self._epoch = reply.epoch != self._epoch, reply.epoch
@@ -148,7 +155,7 @@ class Courier:
                         self._outbox.announced(int(said) if said else None)
             await asyncio.sleep(LAST_RETRY_S)
 
-    def _share(self, *, shared: bool, why: object = "") -> None:
+    def _share(self, *, shared: bool) -> None:
         if shared == self._outbox.shared:
             return
         self._outbox.shared = shared
@@ -160,4 +167,4 @@ class Courier:
                 # The listener's own connection may hang on a server that is gone, and would never know.
                 self._listening.reschedule(0)
         else:
-            log.warning("the load is no longer shared through Redis (%s): this replica goes by its own view", why)
+            log.warning("the load is no longer shared through Redis (%s): this replica goes by its own view", self._why)

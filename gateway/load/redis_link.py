@@ -14,11 +14,14 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
+from gateway.errors import ConfigurationError
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
 
 REDIRECTION = re.compile(r"(?:MOVED|^) ?\d+ (?P<host>\S+):(?P<port>\d+)$")
+CONNECT_S = 0.5  # names, TLS and greetings included
 
 
 class LinkError(Exception):
@@ -44,11 +47,16 @@ class RedisLink:
 
     Args:
         url: redis://, rediss:// or unix://; several, comma-separated, are tried in turn.
-        budget_s: what a call may take, opening the connection apart, which may take as much again.
+        budget_s: what a call may take, once the connection is open.
     """
 
     def __init__(self, url: str, budget_s: float) -> None:
         self._seeds = [part.strip() for part in url.split(",")]
+        try:
+            for seed in self._seeds:
+                ConnectionPool.from_url(seed)
+        except ValueError as error:
+            raise ConfigurationError(f"the address of Redis cannot be used: {error}") from None
         self._budget_s = budget_s
         self._moved_to: dict[str, Any] = {}
         self._connection: Any = None
@@ -83,19 +91,19 @@ class RedisLink:
                 await connection.disconnect(nowait=True)
 
     async def _connect(self) -> Any:  # noqa: ANN401 - see the pool
-        """Opens one by our own rules: no retries, no health checks, no waiting beyond the budget."""
+        """Opens one by our own rules: no retries, no health checks. Only those wait for it who can."""
         pool: Any = ConnectionPool.from_url(  # whose methods have no types
             self._seeds[0],
             protocol=2,
             retry=Retry(NoBackoff(), 0),
             health_check_interval=0,
-            socket_connect_timeout=self._budget_s,
+            socket_connect_timeout=CONNECT_S,
             socket_timeout=None,  # a listener waits as long as nothing is said; calls have their own budget
         )
         pool.connection_kwargs.update(self._moved_to)
         connection = pool.make_connection()
         self._connection = connection
-        async with _within(self._budget_s):
+        async with _within(CONNECT_S):
             await connection.connect()
         return connection
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gateway.domain import Capacity
+from gateway.errors import ConfigurationError
 from gateway.load.base import Claim
 from gateway.load.redis import RedisLoadBook
 from tests.redis_server import RedisServer, free_port
@@ -131,9 +132,21 @@ async def test_leases_outlive_their_period_while_their_process_lives(redis_url: 
         await _until(two, past_the_period, within=5)  # woken each time a lease would end, were it not renewed
 
 
-async def test_a_redis_that_is_down_at_the_start_does_not_prevent_it() -> None:
+async def test_an_address_that_is_none_is_the_operators_to_mend() -> None:
+    with pytest.raises(ConfigurationError, match="redis://") as caught:
+        _book("http://:secret@localhost")
+    assert "secret" not in str(caught.value)
+
+
+async def test_the_next_address_is_tried_when_one_does_not_answer(redis_url: str) -> None:
+    async with _book(f"redis://127.0.0.1:1, {redis_url}") as book:
+        await _shared(book, within=5)
+
+
+async def test_a_redis_that_is_down_at_the_start_does_not_prevent_it(caplog: pytest.LogCaptureFixture) -> None:
     server = RedisServer()
     async with _book(server.url) as book:
+        assert "does not answer" in caplog.text
         assert not book.shared
         assert sum(await book.reserve(_claims("one", 9))) == 8
         with server:
