@@ -34,7 +34,7 @@ CREPT, IDLE = 0.03, 2  # two rounds that gain less than this share of the gap en
 PRICED, POLISHED = 0.35, 0.5  # of the time, when pricing and polishing have to be done; the rest is CP-SAT's
 SWEEPS = 40  # of improvement; some five are used
 POLISHED_CELLS = 2  # beyond the chosen one, per query
-FIRST_CIRCLE, GROWTH = 24, 3  # cells beyond the chosen ones; solved to the end in some 10 ms, then three times as many
+FIRST_CIRCLE, GROWTH = 12, 3  # cells beyond the chosen ones: mostly solved in 5 ms; then three times as many
 LEANS = (1.0, 1.1, 1.5, 4.0)  # on the price of quality, until a choice by prices can be mended to meet the row
 SHORTEST_SEARCH_S = 0.003  # CP-SAT answers nothing in less
 
@@ -66,11 +66,19 @@ class Search:
         self._dual = Dual(floor, start, self._relaxation.reduced(start))
         self._lean = 0
         self._rounding = first
+        self._searched = False
 
     @property
     def done(self) -> bool:
         """Whether the bound says that more time is not worth it."""
         return self.upper - self.bound <= ENOUGH * abs(self.upper)
+
+    @property
+    def step(self) -> Step:
+        """Who answers: prices whose bound proves enough, CP-SAT, or what was at hand when the time was over."""
+        if self._searched:
+            return Step.CP_SAT
+        return Step.DUAL if self.done else Step.INCUMBENT
 
     @property
     def warm(self) -> Warm:
@@ -99,6 +107,7 @@ class Search:
         cells, reach, complete = self._circle(circle)
         found = cpsat.refine(self._instance, cells, self.choice, missing=self.missing, seconds=seconds, gap=ENOUGH / 2)
         if found is not None:
+            self._searched = True
             # A choice outside the circle costs more than the dual's bound and the circle's reach together.
             self.bound = max(self.bound, min(found.bound, self._dual.bound + reach))
             self._offer(found.choice)
@@ -157,13 +166,14 @@ def solve_jointly(
         idle = 0 if search.price(steps, lambda: left() > (1 - PRICED) * seconds) else idle + 1
         if search.done or idle == IDLE or left() <= (1 - PRICED) * seconds:
             break
-    step, circle, more = Step.DUAL, FIRST_CIRCLE, True
+    circle, more = FIRST_CIRCLE, True
     if not search.done:
         search.polish(lambda: left() > (1 - POLISHED) * seconds)
     while more and not search.done and left() > SHORTEST_SEARCH_S:
         more = search.refine(circle, left())
-        step, circle = Step.CP_SAT, circle * GROWTH
-    return Answer(search.choice, search.bound, step, search.warm, greedy)
+        circle *= GROWTH
+        search.polish(lambda: left() > 0)
+    return Answer(search.choice, search.bound, search.step, search.warm, greedy)
 
 
 def _best_quality(instance: Instance, greedy: Ints, seconds: float, clock: Callable[[], float] | None) -> Ints:

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gateway.core import transport
+from gateway.core import cpsat, transport
 from gateway.core.argmin import own_best
 from gateway.core.assignment import Assignment, Step, Warm
 from gateway.core.greedy import one_by_one
 from gateway.core.instance import make_instance
 from gateway.core.joint import Answer, solve_jointly
+from gateway.core.problem import HELD, Problem
 from gateway.core.relaxation import ROUNDING
 from gateway.core.rows import missing_quality, side_rows_exceeded, slots_exceeded
 from gateway.core.shadow import slot_savings
@@ -25,9 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gateway.core.instance import Instance
-    from gateway.core.problem import Ints, Problem
+    from gateway.core.problem import Ints
 
 
+PREPARING_S = 1.0
 EXACT = (Step.ARGMIN, Step.TRANSPORT)
 
 
@@ -60,6 +62,18 @@ def solve(
             return _certified(instance, Answer(choice, instance.penalised(choice), Step.TRANSPORT), warm)
     floor = instance.penalised(choice)
     return _certified(instance, solve_jointly(instance, floor, seconds=budget_s, warm=warm, clock=clock))
+
+
+def prepare() -> None:
+    """Fetches the solvers (half a second of imports) and runs each once: on the solver's thread, ahead of need."""
+    one = np.ones((2, 1), np.int64)
+    crowded = Problem(
+        score=one, allowed=one > 0, hold=one[:, 0], may_hold=np.zeros(2, bool), slots=np.ones(1, np.int64)
+    )
+    solve(crowded, budget_s=PREPARING_S)
+    cpsat.refine(
+        make_instance(crowded), np.ones((2, 2), bool), np.full(2, HELD), missing=0, seconds=PREPARING_S, gap=0.0
+    )
 
 
 def separable(problem: Problem) -> Assignment | None:

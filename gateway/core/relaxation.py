@@ -38,7 +38,7 @@ class Relaxation:
     @property
     def endpoints(self) -> int:
         """E."""
-        return self.price.shape[1] - 1
+        return int(self.price.shape[1]) - 1
 
     @property
     def wide(self) -> slice:

@@ -19,8 +19,7 @@ MILLI_DOLLAR = 1_000_000  # nano-dollars
 def _contended() -> Problem:
     """Two queries want the one slot of the cheap endpoint; the third may not go there."""
     return Problem(
-        score=np.array([[1, 5, 9], [0, 1, 9], [0, 3, int(UNKNOWN)]], np.int64)
-        * np.array([MILLI_DOLLAR, MILLI_DOLLAR, 1]),
+        score=np.array([[1, 5, 9], [0, 1, 9], [0, 3, int(UNKNOWN) // MILLI_DOLLAR]], np.int64) * MILLI_DOLLAR,
         allowed=np.array([[True, True, True], [True, True, True], [False, True, True]]),
         hold=np.full(3, 50 * MILLI_DOLLAR),
         may_hold=np.ones(3, bool),

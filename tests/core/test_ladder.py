@@ -37,7 +37,7 @@ def _one(score: list[int]) -> Problem:
 @pytest.mark.parametrize("mix", MIXES)
 def test_the_answer_is_the_optimum(mix: str) -> None:
     steps = set()
-    for seed in range(1500 if mix == "slots" else 250):
+    for seed in range(1200 if mix == "slots" else 200):
         problem = small(seed, MIXES[mix])
         problem.check()
         best = enumerate_all(problem)
@@ -68,7 +68,7 @@ def test_the_answer_without_a_solver_keeps_every_row(mix: str) -> None:
 
 def test_one_more_slot_saves_what_its_shadow_says() -> None:
     compared = 0
-    for seed in range(1500):
+    for seed in range(600):
         problem = small(seed)
         answer = solve(problem, budget_s=1.0)
         for endpoint in range(problem.shape[1]):
@@ -77,7 +77,7 @@ def test_one_more_slot_saves_what_its_shadow_says() -> None:
             after = solve(dataclasses.replace(problem, slots=more), budget_s=1.0)
             assert answer.shadow[endpoint] == max(0, answer.objective - after.objective), seed
             compared += bool(answer.shadow[endpoint])
-    assert compared > 300
+    assert compared > 150
 
 
 @pytest.mark.parametrize("seed", range(6))
