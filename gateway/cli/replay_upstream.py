@@ -11,6 +11,7 @@ import uvloop
 
 from gateway.lab.replay import Replay, endpoint_url, serving
 from gateway.lab.replay_answers import PoolAnswers
+from gateway.lab.replay_fault_kinds import KINDS
 from gateway.lab.replay_pace import Pace
 from predictors.pool import PoolError, read_pool
 
@@ -27,14 +28,21 @@ from predictors.pool import PoolError, read_pool
     help="Times faster than the real models; inf answers at once.",
 )
 @click.option("--slots", default="", metavar="MODEL=K,…", help="Concurrency limits; 429 beyond them. MODEL may be *.")
-def command(pool: Path, host: str, port: int, speed: float, slots: str) -> None:
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="MODEL=KIND[:HOW]",
+    help=f"HOW: a share (0.1), or the first so many (x3). KIND: {', '.join(KINDS)}.",
+)
+def command(*, pool: Path, host: str, port: int, speed: float, slots: str, faults: tuple[str, ...]) -> None:
     """Serves each model of a pool at /MODEL/v1, with recorded lengths, scores and a latency model.
 
-    Counts are at /replay/stats.
+    Counts are at /replay/stats; PUT a JSON list of faults to /replay/faults to change them.
     """
     try:
         answers = PoolAnswers(read_pool(pool))
-        replay = Replay(answers, pace=Pace(speed=speed), slots=slots_of(slots, answers.models))
+        replay = Replay(answers, pace=Pace(speed=speed), slots=slots_of(slots, answers.models), faults=faults)
     except (PoolError, ValueError) as error:
         raise click.ClickException(str(error)) from error
     uvloop.run(_serve(replay, host, port, answers.models))

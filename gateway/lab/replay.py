@@ -16,6 +16,7 @@ import msgspec
 from aiohttp import web
 
 from gateway.lab.replay_answers import Asked, estimated_tokens
+from gateway.lab.replay_faults import Faults, rule_of
 from gateway.lab.replay_pace import Pace
 from gateway.lab.replay_reply import Exchange, well
 from gateway.lab.replay_slots import COUNTS, Slots
@@ -23,7 +24,7 @@ from gateway.lab.replay_wire import Chat, Completion, Responses, embeddings, enc
 from predictors.prompt import render
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from gateway.lab.replay_answers import Answers
     from gateway.lab.replay_wire import Shape
@@ -38,18 +39,27 @@ SHAPES: dict[str, Shape] = {"chat/completions": Chat(), "completions": Completio
 class Replay:
     """Answers requests. Owns the slots and the counts of every model."""
 
-    def __init__(self, answers: Answers, *, pace: Pace | None = None, slots: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        answers: Answers,
+        *,
+        pace: Pace | None = None,
+        slots: Mapping[str, int] | None = None,
+        faults: Sequence[str] = (),
+    ) -> None:
         limits = slots or {}
         unknown = sorted(limits.keys() - set(answers.models))
         if unknown:
             raise ValueError(f"no model named {', '.join(unknown)}; the pool has {', '.join(answers.models)}")
         self._answers = answers
         self._pace = pace or Pace()
+        self.fail(faults)
         self._change = asyncio.Event()
         self._slots = {model: Slots(limits.get(model), self._change.set) for model in answers.models}
         self._decoder = msgspec.json.Decoder(Asked)
         self._actions: dict[tuple[str, str], Action] = {
             ("GET", "/replay/stats"): self._stats,
+            ("PUT", "/replay/faults"): self._order,
             ("GET", "/v1/models"): partial(self._models, answers.models),
         }
         for model in answers.models:
@@ -65,6 +75,14 @@ class Replay:
         models = {model: slots.counts for model, slots in self._slots.items()}
         total = {name: sum(counts[name] for counts in models.values()) for name in COUNTS}
         return {"models": models, **total, "peak": max((counts["peak"] for counts in models.values()), default=0)}
+
+    def fail(self, faults: Sequence[str]) -> None:
+        """From now on these faults, `MODEL=KIND[:HOW]` each, and no others.
+
+        Raises:
+            ValueError: one is not understood; those of before stay.
+        """
+        self._faults = Faults([rule_of(spec, self._answers.models) for spec in faults])
 
     async def until(self, reached: Callable[[dict[str, Any]], bool]) -> None:
         """Returns once the counts are as wished: for tests that must not guess how long something takes."""
@@ -82,11 +100,9 @@ class Replay:
 
     async def _answer(self, model: str, shape: Shape, request: web.BaseRequest) -> web.StreamResponse:
         arrived = asyncio.get_running_loop().time()
-        # The request's own limit on bodies is not wanted here: an upstream's is its own affair.
-        body = await request.content.read()
         try:
-            asked = self._decoder.decode(body)
-        except msgspec.DecodeError as error:
+            asked = await self._read(request)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return _error(400, f"the body cannot be read: {error}", "invalid_request_error")
         slots = self._slots[model]
         slot = slots.take()
@@ -96,8 +112,12 @@ class Replay:
         answer = self._answers.answer(model, asked)
         usage = asked.stream_options is not None and bool(asked.stream_options.include_usage)
         timing = self._pace.timing(answer)
+        exchange = Exchange(request, model, shape, answer, bool(asked.stream), usage, arrived, timing, slot)
+        fault = self._faults.next(model)
         with slot:
-            exchange = Exchange(request, model, shape, answer, bool(asked.stream), usage, arrived, timing, slot)
+            if fault is not None:
+                slots.faulted += 1
+                return await fault(exchange)
             try:
                 response = await well(exchange)
             except (asyncio.CancelledError, ConnectionError):
@@ -107,15 +127,30 @@ class Replay:
             return response
 
     async def _embed(self, model: str, request: web.BaseRequest) -> web.StreamResponse:
-        asked = self._decoder.decode(await request.content.read())
+        try:
+            asked = await self._read(request)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return _error(400, f"the body cannot be read: {error}", "invalid_request_error")
         tokens = estimated_tokens(render(asked.conversation))
         return web.Response(body=embeddings(model, asked.input, tokens), content_type=JSON)
+
+    async def _read(self, request: web.BaseRequest) -> Asked:
+        # Not request.read(): its limit on bodies is a web site's, and what a model takes is another matter.
+        return self._decoder.decode(await request.content.read())
 
     async def _models(self, models: tuple[str, ...], _: web.BaseRequest) -> web.StreamResponse:
         return web.Response(body=model_list(models), content_type=JSON)
 
     async def _stats(self, _: web.BaseRequest) -> web.StreamResponse:
         return web.Response(body=encode(self.stats), content_type=JSON)
+
+    async def _order(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Takes a JSON list of faults in place of those in force: tests of a gateway change them while it runs."""
+        try:
+            self.fail(msgspec.json.decode(await request.content.read(), type=list[str]))
+        except ValueError as error:
+            return _error(400, str(error), "invalid_request_error")
+        return web.Response(status=204)
 
     async def _gauges(self, model: str, _: web.BaseRequest) -> web.StreamResponse:
         """What vLLM says of itself: the two gauges that its load is read from."""
