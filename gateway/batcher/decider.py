@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 PINNED_USD_PER_SECOND: Final = 1e-6  # sends a pinned query to the faster of its endpoints; nothing else is weighed
 PATIENCE: Final = 0.5  # share of its time that a query waits for the endpoint it likes best
+LEAST_PATIENCE_S: Final = 0.002  # between two looks at the same query when nothing has happened
 LONGEST_SOLVE: Final = 3.0  # budgets; a solver that is later than that is left behind
 
 
@@ -125,6 +126,8 @@ class Decider:
         placing = place(asks, estimates, terrain)
         assignment = await self._solve(placing.problem)
         self._record(batch, asks, placing, Batch.of(placing, assignment, terrain))
+        for waiter, patience in zip(batch, placing.patience_s.tolist(), strict=True):
+            waiter.review_at = now + max(patience, LEAST_PATIENCE_S)
         self._lap(batch, "assign")
         placements = await self._reserve(batch, assignment.choice.tolist())
         self._lap(batch, "reserve")

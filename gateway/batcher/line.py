@@ -26,6 +26,7 @@ class Waiter(Generic[T]):
     decision: Decision
     excluded: tuple[int, ...]  # endpoints that failed it already
     placed: asyncio.Future[T]
+    review_at: float = inf  # when it is to be decided again, should nothing happen before
 
     @property
     def query(self) -> Query:
@@ -128,8 +129,8 @@ class Line(Generic[T]):
     def _next_alarm(self, alarm: Callable[[float], float]) -> float | None:
         if not self._waiting:
             return None
-        deadline = min(waiter.query.deadline_at for waiter in self)
-        soonest = min(deadline, alarm(self._now()))
+        own = min(min(waiter.query.deadline_at, waiter.review_at) for waiter in self)
+        soonest = min(own, alarm(self._now()))
         return None if soonest == inf else soonest
 
     def _refuse_late(self) -> None:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 
+LEAST_USD_PER_SECOND = 1e-9  # keeps the patience of a query whose time is free finite
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
     """What one query of the batch may use, and what its route pays."""
@@ -57,6 +60,7 @@ class Placing:
     score_usd: Floats  # (Q, E)
     below_floor: Bools  # (Q,) nobody reaches the floor: the best estimate serves
     too_dear: Bools  # (Q,) nobody stays under the cost that the client allows
+    patience_s: Floats  # (Q,) seconds after which holding no longer pays, should nothing change
 
 
 def place(asks: Sequence[Ask], estimates: Estimates, terrain: Terrain) -> Placing:
@@ -72,7 +76,7 @@ def place(asks: Sequence[Ask], estimates: Estimates, terrain: Terrain) -> Placin
     for row, ask in enumerate(asks):
         allowed[row, list(ask.excluded)] = False
     slots = terrain.headroom.places
-    hold_usd, may_hold = _hold(asks, score_usd, allowed, slots, terrain.slot_wait)
+    hold_usd, may_hold, patience_s = _hold(asks, score_usd, allowed, slots, terrain.slot_wait)
     problem = Problem(
         score=nano_dollars(score_usd),
         allowed=allowed,
@@ -82,7 +86,9 @@ def place(asks: Sequence[Ask], estimates: Estimates, terrain: Terrain) -> Placin
         tokens=_token_rows(np.ceil(estimates.tokens[:, of]).astype(np.int64), terrain.headroom),
         batch_quality=_batch_quality(asks, quality[:, of]),
     )
-    return Placing(problem=problem, score_usd=score_usd, below_floor=below_floor, too_dear=too_dear)
+    return Placing(
+        problem=problem, score_usd=score_usd, below_floor=below_floor, too_dear=too_dear, patience_s=patience_s
+    )
 
 
 def _admitted(asks: Sequence[Ask], worth: Floats, cost: Floats) -> tuple[Bools, Bools, Bools]:
@@ -97,26 +103,31 @@ def _admitted(asks: Sequence[Ask], worth: Floats, cost: Floats) -> tuple[Bools, 
     return reaching, below_floor, too_dear
 
 
-def _hold(asks: Sequence[Ask], score: Floats, allowed: Bools, slots: Ints, slot_wait: Floats) -> tuple[Floats, Bools]:
-    """(Q,) what waiting for the best endpoint costs, in USD, and whether it is open.
+def _hold(
+    asks: Sequence[Ask], score: Floats, allowed: Bools, slots: Ints, slot_wait: Floats
+) -> tuple[Floats, Bools, Floats]:
+    """(Q,) what waiting for the best endpoint costs, in USD, whether it is open, and seconds for which it stays so.
 
     It is open where more queries of the batch want that endpoint than it has room for, while there is time. All are
     priced at the mean wait of those who would be left over, and each at what it has waited already: of two that want
     the same slot the older gets it, and whoever has waited long enough goes where there is room at a higher price.
     """
     queries = np.arange(len(asks))
-    open_score = np.where(allowed, score, np.inf)
+    open_score: Floats = np.where(allowed, score, np.inf)
     favourite = open_score.argmin(axis=1)
-    own = open_score[queries, favourite]
-    someone = np.isfinite(own)
+    someone = np.isfinite(open_score[queries, favourite])
+    own = np.where(someone, open_score[queries, favourite], 0.0)
     wanted = np.bincount(favourite[someone], minlength=len(slots))
     left_over = np.maximum(wanted - slots, 0)
     wait = slot_wait * (left_over + 1) / 2
     waited = np.array([ask.waited_s for ask in asks])
     per_second = np.array([ask.usd_per_second for ask in asks])
     hold = own + per_second * (wait[favourite] + waited)
-    in_time = np.array([ask.time_left_s for ask in asks]) > wait[favourite]
-    return np.where(someone, hold, 0.0), (left_over[favourite] > 0) & in_time & someone
+    time_left = np.array([ask.time_left_s for ask in asks]) - wait[favourite]
+    elsewhere = np.where(slots > 0, open_score, np.inf)
+    elsewhere[queries, favourite] = np.inf
+    patience = np.minimum((elsewhere.min(axis=1) - hold) / np.maximum(per_second, LEAST_USD_PER_SECOND), time_left)
+    return hold, (left_over[favourite] > 0) & (time_left > 0) & someone, patience
 
 
 def _token_rows(need: Ints, headroom: Headroom) -> tuple[TokenRow, ...]:

@@ -1,0 +1,152 @@
+"""The line on a clock that jumps: order, deadlines, and when a batch is due."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from math import inf
+
+import pytest
+
+from gateway.batcher.line import Line, Waiter
+from gateway.core.decision import Decision, Stopwatch
+from gateway.core.window import Window
+from gateway.domain import Preferences, Query
+from gateway.errors import NoHeadroomError
+from tests.clock import jump
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def line(*, max_size: int = 10, window: Window | None = None) -> Line[str]:
+    return Line(
+        window or Window(0.010, 4), max_size, refusal=lambda _, reason: NoHeadroomError(reason, retry_after=1), now=now
+    )
+
+
+def arriving(name: str, *, priority: int = 0, patience: float = inf) -> Decision:
+    query = Query(
+        id=name,
+        target="auto",
+        messages=b"[]",
+        arrived_at=now(),
+        deadline_at=now() + patience,
+        preferences=Preferences(priority=priority),
+    )
+    return Decision(query=query, watch=Stopwatch(now()))
+
+
+def never(_: float) -> float:
+    return inf
+
+
+def names(batch: list[Waiter[str]]) -> list[str]:
+    return [waiter.query.id for waiter in batch]
+
+
+def test_a_batch_is_taken_by_priority_then_arrival() -> None:
+    async def story() -> list[str]:
+        waiting = line()
+        for name, priority in (("a", 0), ("b", 5), ("c", 0), ("d", 5), ("e", -1)):
+            waiting.join(arriving(name, priority=priority), ())
+        return names(waiting.take())
+
+    assert jump(story()) == ["b", "d", "a", "c"]
+
+
+def test_a_lone_query_is_due_at_once() -> None:
+    async def story() -> float:
+        waiting, started = line(), now()
+        waiting.join(arriving("a"), ())
+        await waiting.until_due(never)
+        return now() - started
+
+    assert jump(story()) == 0.0
+
+
+@pytest.mark.parametrize(("company", "waited"), [(1, 0.010), (4, 0.0)])
+def test_after_contention_a_batch_waits_for_company(company: int, waited: float) -> None:
+    async def story() -> float:
+        waiting = line()
+        waiting.join(arriving("a"), ())
+        await waiting.until_due(never)
+        waiting.take()
+        waiting.settle(held=1)
+        for number in range(company - 1):
+            waiting.join(arriving(f"b{number}"), ())
+        waiting.stir()
+        started = now()
+        await waiting.until_due(never)
+        return now() - started
+
+    assert jump(story()) == pytest.approx(waited)
+
+
+def test_whoever_ran_out_of_time_is_told_and_nobody_else() -> None:
+    async def story() -> tuple[float, str, bool]:
+        waiting, started = line(), now()
+        late = waiting.join(arriving("late", patience=3.0), ())
+        patient = waiting.join(arriving("patient"), ())
+        await waiting.until_due(never)
+        waiting.take()
+        await waiting.until_due(never)
+        with pytest.raises(NoHeadroomError) as caught:
+            await late.placed
+        return now() - started, caught.value.message, patient.placed.done()
+
+    assert jump(story()) == (3.0, "no room for 3.0 s", False)
+
+
+def test_the_line_wakes_when_something_outside_changes_by_itself() -> None:
+    async def story() -> float:
+        waiting, started = line(), now()
+        waiting.join(arriving("a"), ())
+        await waiting.until_due(never)
+        await waiting.until_due(lambda _: started + 7.0)
+        return now() - started
+
+    assert jump(story()) == 7.0
+
+
+def test_a_full_line_refuses() -> None:
+    async def story() -> int:
+        waiting = line(max_size=2)
+        waiting.join(arriving("a"), ())
+        leaving = waiting.join(arriving("b"), ())
+        with pytest.raises(NoHeadroomError):
+            waiting.join(arriving("c"), ())
+        waiting.leave(leaving)
+        waiting.leave(leaving)
+        waiting.join(arriving("c"), ())
+        return len(waiting)
+
+    assert jump(story()) == 2
+
+
+def test_whoever_has_gone_is_not_taken() -> None:
+    async def story() -> list[str]:
+        waiting = line()
+        gone = waiting.join(arriving("gone"), ())
+        waiting.join(arriving("here"), ())
+        gone.placed.cancel()
+        return names(waiting.take())
+
+    assert jump(story()) == ["here"]
+
+
+def test_held_queries_are_announced_until_nobody_is_held() -> None:
+    async def story() -> list[bool]:
+        waiting, heard = line(), []
+        for held in (0, 2, 0):
+            waiting.settle(held)
+            announced = False
+            with suppress(TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await waiting.someone_held()
+                    announced = True
+            heard.append(announced)
+        return heard
+
+    assert jump(story()) == [False, True, False]
