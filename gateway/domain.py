@@ -191,6 +191,8 @@ class Query:
     needs: frozenset[Capability] = frozenset()
     characters: int = 0  # of all text in the messages and tools
     max_tokens: int | None = None
+    choices: int = 1  # answers asked for at once; each is paid for
+    continues: tuple[str, ...] = ()  # the tool calls that it answers, and the response that it goes on from
     arrived_at: float = 0.0  # seconds of the loop's clock
     deadline_at: float = float("inf")  # when it must have been placed
     ends_at: float = float("inf")  # when it must have been answered

@@ -51,7 +51,7 @@ def decision_headers(decision: Decision) -> Headers:
 
 def server_timing(parts: Mapping[str, float]) -> bytes:
     """The parts of the overhead, in milliseconds; they sum to it."""
-    return ", ".join(f"{part};dur={seconds * 1000:.3f}" for part, seconds in parts.items()).encode()
+    return ", ".join(f"{part};dur={seconds * 1000:.4f}" for part, seconds in parts.items()).encode()
 
 
 def error_body(error: GatewayError) -> bytes:

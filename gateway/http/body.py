@@ -8,65 +8,53 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import msgspec
 
 from gateway.domain import Capability, Query
 from gateway.errors import InvalidRequestError
+from gateway.http import unreadable
+from gateway.http.messages import ANY_TEXT, CHAT, answered_calls, length, seen_and_heard
 from gateway.http.preferences import preferences
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from gateway.domain import Preferences
+    from gateway.http.messages import Message, Messages
     from gateway.http.surface import Surface
 
-PASSED_ON = tuple((name.encode(), name) for name in ("accept", "traceparent", "tracestate", "openai-beta"))
-IMAGE_PARTS = frozenset({"image_url", "input_image", "image"})
-AUDIO_PARTS = frozenset({"input_audio", "audio"})
-IMAGE_CHARACTERS = (
-    3060  # 765 tokens: a 1024 x 1024 picture in high detail by OpenAI's tile formula, at 4 characters each
-)
-
-
-class Part(msgspec.Struct):
-    """One part of a message's content."""
-
-    type: str = "text"
-    text: str | None = None
-
-
-class Message(msgspec.Struct):
-    """What a decision reads of a message."""
-
-    role: str = ""
-    content: str | list[Part | str] | None = None
-    tool_call_id: str | None = None
+PASSED_ON: Final = tuple((name.encode(), name) for name in ("accept", "traceparent", "tracestate", "openai-beta"))
+MOST: Final = 2**31 - 1  # of a count: what providers take
+UNUSABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+NO_NEEDS: Final[frozenset[Capability]] = frozenset()
 
 
 class Format(msgspec.Struct):
-    """`response_format`, or `text.format` of a response."""
+    """What kind of answer is asked for."""
 
     type: str = "text"
 
 
-class StreamOptions(msgspec.Struct):
-    include_usage: bool | None = None
+class Shape(Format):
+    """`response_format` of a chat, or `text` of a response, which has it one level down."""
+
+    format: Format | None = None
 
 
 T = TypeVar("T")
-Messages = str | list[Message | str | int | list[int]]
-NO_NEEDS: frozenset[Capability] = frozenset()
+Count = Annotated[int, msgspec.Meta(ge=0, le=MOST)]
 
-FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
-MODEL = msgspec.json.Decoder(str)
-MESSAGES = msgspec.json.Decoder(Messages)
-COUNT = msgspec.json.Decoder(int | None)
-FLAG = msgspec.json.Decoder(bool | None)
-FORMAT = msgspec.json.Decoder(Format | None)
-OPTIONS = msgspec.json.Decoder(StreamOptions | None)
-TOOLS = msgspec.json.Decoder(list[msgspec.Raw] | None)
+FIELDS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+WORD: Final = msgspec.json.Decoder(str | None)
+WORDS: Final = msgspec.json.Decoder(list[str] | None)
+COUNT: Final = msgspec.json.Decoder(Count | None)
+FLAG: Final = msgspec.json.Decoder(bool | None)
+SHAPE: Final = msgspec.json.Decoder(Shape | None)
+OPTIONS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
+LIST: Final = msgspec.json.Decoder(list[msgspec.Raw] | None)
+USAGE_ASKED: Final = msgspec.Raw(b"true")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +64,15 @@ class Call:
     surface: Surface
     model: str
     fields: Mapping[str, msgspec.Raw]
-    messages: bytes
-    tools: bytes
+    tools: msgspec.Raw  # empty: none
     needs: frozenset[Capability]
     characters: int
     max_tokens: int | None
+    choices: int
     stream: bool
+    options: Mapping[str, msgspec.Raw]  # of the stream
     include_usage: bool
-    in_tool_loop: bool
+    continues: tuple[str, ...]  # the tool calls that it answers, and the response that it goes on from
     preferences: Preferences
     headers: Mapping[str, str]  # those that go on to the upstream
 
@@ -98,11 +87,13 @@ class Call:
         return Query(
             id=query_id,
             target=self.model,
-            messages=self.messages,
-            tools=self.tools,
+            messages=bytes(self.fields.get(self.surface.text_field, b'""')),
+            tools=bytes(self.tools),
             needs=self.needs,
             characters=self.characters,
             max_tokens=self.max_tokens,
+            choices=self.choices,
+            continues=self.continues,
             arrived_at=arrived_at,
             deadline_at=min(ends_at, arrived_at + patience_s),
             ends_at=ends_at,
@@ -110,12 +101,12 @@ class Call:
         )
 
     def body(self, serves: str) -> bytes:
-        """The body for an upstream that knows the model as `serves`. Usage is always asked for."""
+        """The body for an upstream that knows the model as `serves`. A stream is always asked for its usage."""
         fields = dict(self.fields)
         fields.pop("routing", None)
         fields["model"] = msgspec.Raw(msgspec.json.encode(serves))
         if self.stream and self.surface.usage_on_request:
-            fields["stream_options"] = _with_usage(fields.get("stream_options"))
+            fields["stream_options"] = msgspec.Raw(msgspec.json.encode({**self.options, "include_usage": USAGE_ASKED}))
         return msgspec.json.encode(fields)
 
 
@@ -126,30 +117,25 @@ def read(body: bytes, headers: Mapping[bytes, bytes], surface: Surface) -> Call:
         InvalidRequestError: it is no JSON object, or a field that a decision needs is missing or of the wrong type.
     """
     fields = _fields(body)
-    model = _decode(MODEL, fields, "model", "")
+    model = _decode(WORD, fields, "model")
     if not model:
         raise InvalidRequestError("model: name a route (such as auto) or a model", param="model")
-    text = surface.text_field
-    if text not in fields:
-        raise InvalidRequestError(f"{text}: missing; there is nothing to answer", param=text)
-    messages = _decode(MESSAGES, fields, text, "")
-    if not messages and surface.must_have_text:
-        raise InvalidRequestError(f"{text}: empty; there is nothing to answer", param=text)
-    tools = fields.get("tools")
-    limit = max(_count(fields, name) for name in ("max_completion_tokens", "max_tokens", "max_output_tokens"))
-    options = _decode(OPTIONS, fields, "stream_options", None)
+    messages = _messages(fields, surface)
+    options = _decode(OPTIONS, fields, "stream_options") or {}
+    tools = fields["tools"] if _decode(LIST, fields, "tools") else msgspec.Raw()
     return Call(
         surface=surface,
         model=model,
         fields=fields,
-        messages=bytes(fields[text]),
-        tools=bytes(tools) if tools is not None and _decode(TOOLS, fields, "tools", None) else b"",
-        needs=_needs(fields, messages),
-        characters=_characters(messages) + (len(bytes(tools)) if tools is not None else 0),
-        max_tokens=limit or None,
-        stream=bool(_decode(FLAG, fields, "stream", None)) and surface.streams,
-        include_usage=bool(options and options.include_usage),
-        in_tool_loop=isinstance(messages, list) and any(isinstance(m, Message) and m.role == "tool" for m in messages),
+        tools=tools,
+        needs=frozenset(_needs(fields, messages, surface)) or NO_NEEDS,
+        characters=length(messages) + len(bytes(tools)),
+        max_tokens=_most(fields, "max_completion_tokens", "max_tokens", "max_output_tokens") or None,
+        choices=_most(fields, "n", "best_of") or 1,
+        stream=bool(_decode(FLAG, fields, "stream")) and surface.streams,
+        options=options,
+        include_usage=bool(_decode(FLAG, options, "include_usage", "stream_options.")),
+        continues=(*answered_calls(messages), *_previous(fields)),
         preferences=preferences(fields.get("routing"), headers),
         headers=_passed_on(headers),
     )
@@ -164,63 +150,60 @@ def _passed_on(headers: Mapping[bytes, bytes]) -> dict[str, str]:
 
 def _fields(body: bytes) -> dict[str, msgspec.Raw]:
     try:
-        return FIELDS.decode(body)
+        fields = FIELDS.decode(body)
     except msgspec.ValidationError as error:
         raise InvalidRequestError("the body is no JSON object") from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidRequestError(f"the body is not JSON: {error}") from error
+    except UNUSABLE as error:
+        raise unreadable.not_json(body, error) from error
+    try:
+        if not body.isascii():
+            body.decode()  # raw slices are not looked into
+    except UnicodeDecodeError as error:
+        raise unreadable.not_utf8(fields) from error
+    return fields
 
 
-def _decode(decoder: msgspec.json.Decoder[T], fields: Mapping[str, msgspec.Raw], name: str, missing: T) -> T:
+def _decode(
+    decoder: msgspec.json.Decoder[T], fields: Mapping[str, msgspec.Raw], name: str, inside: str = ""
+) -> T | None:
     raw = fields.get(name)
     if raw is None:
-        return missing
+        return None
     try:
         return decoder.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        reason, _, place = str(error).partition(" - at `$")
-        where = name + place.rstrip("`")
-        raise InvalidRequestError(f"{where}: {reason.replace('`', '')}", param=where) from error
+    except UNUSABLE as error:
+        raise unreadable.wrong_value(inside + name, error) from error
 
 
-def _count(fields: Mapping[str, msgspec.Raw], name: str) -> int:
-    count = _decode(COUNT, fields, name, None)
-    if count is not None and count < 0:
-        raise InvalidRequestError(f"{name}: must not be negative", param=name)
-    return count or 0
+def _messages(fields: Mapping[str, msgspec.Raw], surface: Surface) -> list[Message] | Messages | None:
+    name = surface.text_field
+    messages: list[Message] | Messages | None
+    messages = _decode(CHAT, fields, name) if surface.chat else _decode(ANY_TEXT, fields, name)
+    if not messages and surface.must_have_text:
+        state = "empty" if name in fields else "missing"
+        raise InvalidRequestError(f"{name}: {state}; there is nothing to answer", param=name)
+    return messages
 
 
-def _needs(fields: Mapping[str, msgspec.Raw], messages: Messages) -> frozenset[Capability]:
-    kinds = {part.type for part in _parts(messages)}
-    needs = set()
-    if kinds & IMAGE_PARTS:
-        needs.add(Capability.VISION)
-    if kinds & AUDIO_PARTS:
-        needs.add(Capability.AUDIO)
-    if "tools" in fields and _decode(TOOLS, fields, "tools", None):
-        needs.add(Capability.TOOLS)
-    shape = _decode(FORMAT, fields, "response_format", None)
+def _most(fields: Mapping[str, msgspec.Raw], *names: str) -> int:
+    return max(_decode(COUNT, fields, name) or 0 for name in names)
+
+
+def _previous(fields: Mapping[str, msgspec.Raw]) -> Iterator[str]:
+    previous = _decode(WORD, fields, "previous_response_id")
+    if previous:
+        yield previous
+
+
+def _needs(
+    fields: Mapping[str, msgspec.Raw], messages: list[Message] | Messages | None, surface: Surface
+) -> Iterator[Capability]:
+    yield from seen_and_heard(messages)
+    if _decode(LIST, fields, "tools") or _decode(LIST, fields, "functions"):
+        yield Capability.TOOLS
+    if "audio" in (_decode(WORDS, fields, "modalities") or ()):
+        yield Capability.AUDIO
+    shape: Format | None = _decode(SHAPE, fields, surface.shape_field)
+    shape = getattr(shape, "format", None) or shape
     if shape is not None and shape.type == "json_schema":
-        needs.add(Capability.JSON_SCHEMA)
-    return frozenset(needs) if needs else NO_NEEDS
-
-
-def _parts(messages: Messages) -> Iterator[Part]:
-    for message in messages if isinstance(messages, list) else ():
-        if isinstance(message, Message) and isinstance(message.content, list):
-            yield from (part for part in message.content if isinstance(part, Part))
-
-
-def _characters(messages: Messages) -> int:
-    """Of all text; pictures count for what they cost."""
-    if isinstance(messages, str):
-        return len(messages)
-    plain = sum(len(m.content) for m in messages if isinstance(m, Message) and isinstance(m.content, str))
-    loose = sum(len(m) for m in messages if isinstance(m, str))
-    parts = sum(len(p.text or "") + IMAGE_CHARACTERS * (p.type in IMAGE_PARTS) for p in _parts(messages))
-    return plain + loose + parts
-
-
-def _with_usage(options: msgspec.Raw | None) -> msgspec.Raw:
-    asked = msgspec.json.decode(options) if options is not None else None
-    return msgspec.Raw(msgspec.json.encode({**(asked or {}), "include_usage": True}))
+        yield Capability.JSON_SCHEMA

@@ -8,12 +8,14 @@ import msgspec
 
 from gateway.domain import Preferences
 from gateway.errors import InvalidRequestError
+from gateway.http import unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PREFIX = b"x-paretogate-"
 NONE = Preferences()
+UNKNOWN = "Object contains unknown field"
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Level = Annotated[float, msgspec.Meta(ge=0, le=10)]
@@ -35,7 +37,7 @@ class Routing(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     tags: Annotated[dict[Word, Word], msgspec.Meta(max_length=16)] = {}
 
 
-DECODER = msgspec.json.Decoder(Routing)
+DECODER = msgspec.json.Decoder(Routing | None)
 
 
 def preferences(raw: msgspec.Raw | None, headers: Mapping[bytes, bytes]) -> Preferences:
@@ -48,10 +50,10 @@ def preferences(raw: msgspec.Raw | None, headers: Mapping[bytes, bytes]) -> Pref
     if raw is None and not sent:
         return NONE
     try:
-        routing = Routing() if raw is None else DECODER.decode(raw)
+        routing = (DECODER.decode(raw) if raw is not None else None) or Routing()
         if sent:
             routing = msgspec.convert({**msgspec.to_builtins(routing), **_from_headers(sent)}, Routing, strict=False)
-    except msgspec.ValidationError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _named(error) from error
     return Preferences(**{name: getattr(routing, name) for name in Routing.__struct_fields__})
 
@@ -69,11 +71,10 @@ def _from_headers(sent: Mapping[bytes, bytes]) -> dict[str, object]:
     return fields
 
 
-def _named(error: msgspec.ValidationError) -> InvalidRequestError:
-    """A message ends with its place as JSON path; the client reads it as `routing.<field>`."""
-    reason, _, place = str(error).partition(" - at `$.")
-    unknown = reason.startswith("Object contains unknown field")
-    field = reason.split("`")[1] if unknown else place.rstrip("`")
-    name = f"routing.{field}" if field else "routing"
-    known = f"; known fields: {', '.join(Routing.__struct_fields__)}" if unknown else ""
-    return InvalidRequestError(f"{name}: {reason[0].lower()}{reason[1:].replace('`', '')}{known}", param=name)
+def _named(error: Exception) -> InvalidRequestError:
+    """The client reads the place as `routing.<field>`, in whichever way it was sent."""
+    reason = str(error)
+    if not reason.startswith(UNKNOWN):
+        return unreadable.wrong_value("routing", error)
+    field = f"routing.{reason.split('`')[1]}"
+    return InvalidRequestError(f"{field}: unknown field; there are {', '.join(Routing.__struct_fields__)}", param=field)
