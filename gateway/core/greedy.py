@@ -57,7 +57,26 @@ class Room:
 
 def one_by_one(instance: Instance) -> Ints:
     """(Q,) in the order of arrival. With a batch-quality row, each member looks first where it would be met alone."""
+    if not instance.problem.has_side_rows:
+        return _into_slots(instance)
     return _fill(instance, range(instance.shape[0]), _own_order(instance))
+
+
+def _into_slots(instance: Instance) -> Ints:
+    """One by one where only slots can bind."""
+    price, endpoints = instance.price, instance.shape[1]
+    shut = np.zeros(endpoints + 1, np.int64)
+    left = instance.slots.tolist()
+    choice = np.full(len(price), HELD, np.int64)
+    for query, row in enumerate(price):
+        column = int((row + shut).argmin())
+        if column == endpoints:
+            continue
+        choice[query] = column
+        left[column] -= 1
+        if not left[column]:
+            shut[column] = CLOSED
+    return choice
 
 
 def by_regret(instance: Instance, reduced: Floats) -> Ints:

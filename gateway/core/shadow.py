@@ -31,10 +31,10 @@ def slot_savings(instance: Instance, choice: Ints) -> Ints:
     if (dearer | ~(instance.fits & full)).all():
         return nothing  # nobody would rather be at a full endpoint
     change = np.where(instance.fits, instance.problem.score, CLOSED) - now[:, None]
-    moves = _best_moves(change, choice, endpoints)
+    origin, moves = _best_moves(change, choice)
     total = np.zeros(endpoints + 1, np.int64)  # by one more slot there; the last is being held, never full
     for _ in range(endpoints):
-        better = np.minimum(np.where(full, (moves + total[:, None]).min(axis=0), 0), 0)
+        better = np.where(full, np.minimum((moves + total[origin, None]).min(axis=0), 0), 0)
         if (better == total[:-1]).all():
             break
         total[:-1] = better
@@ -43,10 +43,8 @@ def slot_savings(instance: Instance, choice: Ints) -> Ints:
     return np.maximum(np.where(saved > instance.penalty // 2, saved - instance.penalty, saved), 0)
 
 
-def _best_moves(change: Ints, choice: Ints, endpoints: int) -> Ints:
-    """(E + 1, E) the best change of price by moving one query from row to column."""
-    moves = np.full((endpoints + 1, change.shape[1]), CLOSED)
+def _best_moves(change: Ints, choice: Ints) -> tuple[Ints, Ints]:
+    """Columns that hold queries, and for each the (E,) best change of price by moving one of them to each endpoint."""
     order = np.argsort(choice, kind="stable")
     origin, first = np.unique(choice[order], return_index=True)
-    moves[origin] = np.minimum.reduceat(change[order], first, axis=0)
-    return moves
+    return origin, np.minimum.reduceat(change[order], first, axis=0)

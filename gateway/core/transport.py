@@ -17,7 +17,7 @@ from gateway.core.rows import slots_exceeded
 
 if TYPE_CHECKING:
     from gateway.core.instance import Instance
-    from gateway.core.problem import Ints
+    from gateway.core.problem import Bools, Ints
 
 
 def within_slots(instance: Instance) -> Ints | None:
@@ -38,7 +38,7 @@ def place(price: Ints, slots: Ints) -> Ints | None:
     apart = price.copy()
     apart[:, :-1][:, scarce] = CLOSED
     fallback = apart.min(axis=1)
-    query, endpoint = np.nonzero((here < fallback[:, None]) & scarce)
+    query, endpoint = np.nonzero((here < fallback[:, None]) & scarce & _within_reach(here))
     taken = _cheapest_flow(query, endpoint, here[query, endpoint] - fallback[query], slots)
     if taken is None:
         return None
@@ -47,6 +47,15 @@ def place(price: Ints, slots: Ints) -> Ints | None:
     rest = np.delete(np.arange(len(price)), query[taken])
     choice[rest] = own_best(apart[rest], slots)
     return choice
+
+
+def _within_reach(here: Ints) -> Bools:
+    """(Q, E) the Q cheapest endpoints of each query: the others, one each, leave one of these free."""
+    queries, endpoints = here.shape
+    if not 0 < queries < endpoints:
+        return np.ones_like(here, dtype=np.bool_)
+    reach: Bools = here <= np.partition(here, queries - 1, axis=1)[:, queries - 1 : queries]
+    return reach
 
 
 def _cheapest_flow(query: Ints, endpoint: Ints, cost: Ints, slots: Ints) -> Ints | None:
