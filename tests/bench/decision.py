@@ -129,7 +129,8 @@ async def lag(seconds: float) -> None:
         await asyncio.get_running_loop().run_in_executor(thread, prepare)
         for name, rows, queries, endpoints in cases:
             late: list[float] = []
-            problems = [traffic(seed, queries, endpoints, load=1.0, rows=rows) for seed in range(4 if queries else 0)]
+            seeds = range(4 if queries else 0)
+            problems = [traffic(seed, queries, endpoints, load=1.0, rows=rows) for seed in seeds]
             async with asyncio.TaskGroup() as group:
                 probe = group.create_task(_probe(late))
                 batches = await _decide_for(seconds, problems, thread)
