@@ -94,12 +94,12 @@ class Accounts:
             decision.total_s = self._now() - decision.query.arrived_at
             self._count(decision)
 
-    def close(self, decision: Decision, reply: Reply, placement: Placement) -> None:
+    async def close(self, decision: Decision, reply: Reply, placement: Placement) -> None:
         """An upstream's part is over: what it used is charged, before its slot is freed."""
         usage = self.charge(decision, reply)
         placement.reservation.settle(usage.input_tokens + usage.output_tokens)
         self._health.finished(placement.endpoint, self._now() - reply.opened_at)
-        self._promises.settled(decision)
+        await self._promises.settled(decision)
 
     def charge(self, decision: Decision, reply: Reply) -> Usage:
         """What has been used up to now, and what it costs."""

@@ -20,6 +20,7 @@ from gateway.http.application import Application
 from gateway.http.control import control
 from gateway.load.memory import MemoryLoadBook
 from gateway.load.redis import RedisLoadBook
+from gateway.load.sums import MemorySums
 from gateway.metrics import Metrics
 from gateway.pipeline import Pipeline
 from gateway.promises import Promises
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from gateway.load.base import LoadBook
+    from gateway.load.sums import SumsStore
     from gateway.settings import Settings
     from predictors.artifact import Artifact
 
@@ -66,8 +68,11 @@ class Gateway:
         columns = columns_for(fleet.models, predictor)
         health = Health(fleet, now)
         async with AsyncExitStack() as stack:
-            book = self._book = await stack.enter_async_context(self._open_book())
-            promises = self._promises = Promises(fleet, columns, self.artifact.held_out if self.artifact else None)
+            book, sums = await stack.enter_async_context(self._open_load())
+            self._book = book
+            promises = self._promises = Promises(
+                fleet, columns, self.artifact.held_out if self.artifact else None, sums
+            )
             estimator = await stack.enter_async_context(
                 Estimator(
                     fleet,
@@ -131,24 +136,24 @@ class Gateway:
             for name, held in (await self._book.held()).items():
                 self.metrics.leases[name].set(held)
         for kept in self._promises or ():
-            self.metrics.multiplier.labels(kept.route.name).set(kept.promise.multiplier(kept.sums))
+            self.metrics.multiplier.labels(kept.route.name).set(kept.promise.multiplier(await kept.sums()))
         return self.metrics.page()
 
-    def scored(self, decision_id: str, score: float) -> bool:
+    async def scored(self, decision_id: str, score: float) -> bool:
         decision = self.log.find(decision_id)
         if decision is None or self._promises is None or not decision.model:
             return False
-        self._promises.scored(decision, score)
+        await self._promises.scored(decision, score)
         return True
 
     @asynccontextmanager
-    async def _open_book(self) -> AsyncIterator[LoadBook]:
+    async def _open_load(self) -> AsyncIterator[tuple[LoadBook, SumsStore]]:
         capacities = {endpoint.name: endpoint.capacity for endpoint in self.fleet.endpoints}
         load = self.settings.load
         url = load.redis.get_secret_value()
         if not url:
             self.metrics.load.sharing(shared=True)
-            yield MemoryLoadBook(capacities, now)
+            yield MemoryLoadBook(capacities, now), MemorySums()
             return
         async with RedisLoadBook(
             capacities,
@@ -158,7 +163,7 @@ class Gateway:
             lease_s=load.lease_s,
             observer=self.metrics.load,
         ) as book:
-            yield book
+            yield book, book.sums
 
 
 def application(settings: Settings, *, demonstration: frozenset[str] = frozenset()) -> Application:

@@ -127,7 +127,7 @@ class Pipeline:
                         raise
                     excluded = self._after(error, placement, excluded, decision.query)
                 else:
-                    attempt.callback(self._accounts.close, decision, reply, placement)
+                    attempt.push_async_callback(self._accounts.close, decision, reply, placement)
                     await scope.enter_async_context(attempt.pop_all())
                     return reply
             await asyncio.sleep(backoff(MOST_ATTEMPTS - left, self._draw))

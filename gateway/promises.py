@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Final
 
 from gateway.core.assignment import Step
 from gateway.core.curve import trace
 from gateway.core.promise import Promise, spread
 from gateway.core.sums import Sums
 from gateway.domain import Tradeoff
+from gateway.load.sums import COUNT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,7 +20,11 @@ if TYPE_CHECKING:
     from gateway.core.fleet import Fleet
     from gateway.domain import Query, Route
     from gateway.estimator import Columns
+    from gateway.load.sums import SumsStore
     from predictors.base import HeldOut
+
+RESIDUAL: Final = "residual"
+FEEDBACK_FIELDS: Final = frozenset({"scored", RESIDUAL})  # fade by themselves, so they are kept by themselves
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,43 +36,63 @@ class Terms:
 
 
 class Keeping:
-    """One route's promise, and what it remembers."""
+    """One route's promise, and what it remembers: sums, in a store that replicas may share."""
 
-    def __init__(self, route: Route, curve: Curve) -> None:
+    def __init__(self, route: Route, curve: Curve, store: SumsStore) -> None:
         self.route = route
         self.promise = Promise(curve, route.objective)
-        self.sums = Sums()
         self._curve = curve
-        self._served = 0
+        self._store = store
+        self._decisions = f"{route.name}:{self.promise.kind}"
+        self._feedback = f"{route.name}:feedback"
+        self._served = 0  # by this replica
         self._levels: dict[float, float] = {}
 
-    def terms(self, count: int) -> list[Terms]:
+    async def sums(self) -> Sums:
+        """What all replicas have decided and heard, as far as known here."""
+        decided, heard = await self._store.read(self._decisions), await self._store.read(self._feedback)
+        return Sums(**decided, scored=heard.get(COUNT, 0.0), residual=heard.get(RESIDUAL, 0.0))
+
+    async def terms(self, count: int) -> list[Terms]:
         """For the next queries. Where the curve jumps, neighbours differ, so that their mix keeps the promise."""
-        bias = self.promise.bias(self.sums)
-        multipliers = self.promise.multipliers(self.sums, spread(self._served, count))
+        sums = await self.sums()
+        bias = self.promise.bias(sums)
+        multipliers = self.promise.multipliers(sums, spread(self._served, count))
         return [Terms(float(multiplier), bias) for multiplier in multipliers]
 
-    def at(self, level: float) -> Terms:
+    async def at(self, level: float) -> Terms:
         """For a query that brings a trade-off of its own."""
         if level not in self._levels:
             self._levels[level] = Promise(self._curve, Tradeoff(level)).multiplier(Sums())
-        return Terms(self._levels[level], self.promise.bias(self.sums))
+        return Terms(self._levels[level], self.promise.bias(await self.sums()))
 
-    def decided(self, decisions: Sequence[Decision]) -> None:
+    async def decided(self, decisions: Sequence[Decision]) -> None:
         """A batch's choices. Where a capacity row changed one, what came is not the multiplier's doing."""
         quality = [float(decision.estimate.quality[decision.column]) for decision in decisions]
         cost = [decision.predicted_cost_usd for decision in decisions]
         frozen = any(each.batch is not None and each.batch.step != Step.ARGMIN for each in decisions)
         self._served += len(decisions)
-        self.sums = self.sums.add(self.promise.delta(self.sums, quality, cost, frozen=frozen))
+        await self._add(self.promise.delta(await self.sums(), quality, cost, frozen=frozen))
+
+    async def settled(self, actual_usd: float, predicted_usd: float) -> None:
+        await self._add(Sums.of_bill(actual_usd, predicted_usd))
+
+    async def scored(self, score: float, quality: float) -> None:
+        await self._store.add(self._feedback, {COUNT: 1.0, RESIDUAL: score - quality})
+
+    async def _add(self, delta: Sums) -> None:
+        fields = asdict(delta)
+        await self._store.add(self._decisions, {name: fields[name] for name in fields.keys() - FEEDBACK_FIELDS})
 
 
 class Promises:
     """All routes'."""
 
-    def __init__(self, fleet: Fleet, columns: Columns, held_out: HeldOut | None) -> None:
+    def __init__(self, fleet: Fleet, columns: Columns, held_out: HeldOut | None, store: SumsStore) -> None:
         self._kept = {
-            route.name: Keeping(route, trace(columns.sample(held_out, fleet, fleet.candidates(route.name)), route.risk))
+            route.name: Keeping(
+                route, trace(columns.sample(held_out, fleet, fleet.candidates(route.name)), route.risk), store
+            )
             for route in fleet.routes.values()
             if fleet.candidates(route.name)
         }
@@ -75,7 +100,7 @@ class Promises:
     def __iter__(self) -> Iterator[Keeping]:
         return iter(self._kept.values())
 
-    def terms(self, queries: Sequence[Query]) -> list[Terms | None]:
+    async def terms(self, queries: Sequence[Query]) -> list[Terms | None]:
         """Row by row; None for a query that names its model."""
         terms: list[Terms | None] = [None] * len(queries)
         own: dict[str, list[int]] = {}
@@ -84,15 +109,15 @@ class Promises:
             if kept is None:
                 continue
             if query.preferences.tradeoff is not None:
-                terms[row] = kept.at(query.preferences.tradeoff)
+                terms[row] = await kept.at(query.preferences.tradeoff)
             else:
                 own.setdefault(query.target, []).append(row)
         for name, rows in own.items():
-            for row, each in zip(rows, self._kept[name].terms(len(rows)), strict=True):
+            for row, each in zip(rows, await self._kept[name].terms(len(rows)), strict=True):
                 terms[row] = each
         return terms
 
-    def decided(self, decisions: Sequence[Decision]) -> None:
+    async def decided(self, decisions: Sequence[Decision]) -> None:
         """The first placements of queries. Those with wishes of their own do not enter the route's average."""
         counted: dict[str, list[Decision]] = {}
         for decision in decisions:
@@ -101,16 +126,16 @@ class Promises:
             if plain and not decision.attempts and decision.query.target in self._kept:
                 counted.setdefault(decision.query.target, []).append(decision)
         for name, batch in counted.items():
-            self._kept[name].decided(batch)
+            await self._kept[name].decided(batch)
 
-    def settled(self, decision: Decision) -> None:
+    async def settled(self, decision: Decision) -> None:
         """The bill has come."""
         kept = self._kept.get(decision.query.target)
         if kept is not None and decision.cost_usd is not None:
-            kept.sums = kept.sums.add(Sums.of_bill(decision.cost_usd, decision.predicted_cost_usd))
+            await kept.settled(decision.cost_usd, decision.predicted_cost_usd)
 
-    def scored(self, decision: Decision, score: float) -> None:
+    async def scored(self, decision: Decision, score: float) -> None:
         """Feedback has come."""
         kept = self._kept.get(decision.query.target)
         if kept is not None:
-            kept.sums = kept.sums.add(Sums.of_feedback(score, float(decision.estimate.quality[decision.column])))
+            await kept.scored(score, float(decision.estimate.quality[decision.column]))

@@ -124,7 +124,7 @@ class Batcher:
             return
         for verdict in verdicts:
             await self._tell(verdict)
-        self._promises.decided([verdict.placement.decision for verdict in verdicts if verdict.placement])
+        await self._promises.decided([verdict.placement.decision for verdict in verdicts if verdict.placement])
         self._line.settle(sum(1 for waiter in self._line if waiter.decision.times_held))
 
     async def _tell(self, verdict: Verdict) -> None:

@@ -118,7 +118,7 @@ class Decider:
         self._lap(batch, "window")
         await self._estimate(batch)
         self._lap(batch, "predict")
-        terms = self._promises.terms([waiter.query for waiter in batch])
+        terms = await self._promises.terms([waiter.query for waiter in batch])
         now = self._now()
         asks = [self._ask(waiter, its, now) for waiter, its in zip(batch, terms, strict=True)]
         estimates = Estimates.stack([waiter.decision.estimate for waiter in batch])

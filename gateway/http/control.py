@@ -37,7 +37,7 @@ class Service(Protocol):
     def readiness(self) -> dict[str, str]:
         """What is not ready yet, and why; empty when everything is."""
 
-    def scored(self, decision_id: str, score: float) -> bool:
+    async def scored(self, decision_id: str, score: float) -> bool:
         """Takes feedback; False when there is no such decision."""
 
 
@@ -92,7 +92,7 @@ def _records(routes: APIRouter, service: Service) -> None:
         if given.score is None and given.label is None:
             raise InvalidRequestError("give a score (0 to 1) or a label", param="score")
         score = given.score if given.score is not None else float(bool(given.label))
-        if not service.scored(given.decision_id, score):
+        if not await service.scored(given.decision_id, score):
             raise _no_decision(given.decision_id)
         return {"object": "feedback", "decision_id": given.decision_id, "score": score}
 
