@@ -27,11 +27,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from gateway.lab.replay_answers import Answers
+    from gateway.lab.replay_slots import Slot
     from gateway.lab.replay_wire import Shape
 
     Action = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 JSON = "application/json"
+TURNS = 4  # of the loop, from a closed socket to the end of the request that it carried
 BACKLOG = 1024  # connections that may wait to be accepted: load tests open hundreds at once
 SHAPES: dict[str, Shape] = {"chat/completions": Chat(), "completions": Completion(), "responses": Responses()}
 
@@ -105,7 +107,7 @@ class Replay:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return _error(400, f"the body cannot be read: {error}", "invalid_request_error")
         slots = self._slots[model]
-        slot = slots.take()
+        slot = await _taken(slots)
         if slot is None:
             message = f"{model} has {slots.limit} slots and all are taken"
             return _error(429, message, "rate_limit_error", "rate_limit_exceeded", {"retry-after": "1"})
@@ -177,6 +179,15 @@ async def serving(replay: Replay, *, host: str = "127.0.0.1", port: int = 0) -> 
 def endpoint_url(base: str, model: str) -> str:
     """Where a model's endpoint is: what an OpenAI client takes as `base_url`."""
     return f"{base}/{quote(model)}/v1"
+
+
+async def _taken(slots: Slots) -> Slot | None:
+    """A slot, if one is free once those who left before this request came have been noticed."""
+    for _ in range(TURNS):
+        if slots.free:
+            break
+        await asyncio.sleep(0)
+    return slots.take()
 
 
 def _error(

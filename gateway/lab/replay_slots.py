@@ -25,9 +25,14 @@ class Slots:
     left: int = 0  # the client went before the end
     faulted: int = 0  # answered by a fault
 
+    @property
+    def free(self) -> bool:
+        """Whether there is room for one more."""
+        return self.limit is None or self.in_flight < self.limit
+
     def take(self) -> Slot | None:
         """One slot, or None when all are held; the rejection is then counted."""
-        if self.limit is not None and self.in_flight >= self.limit:
+        if not self.free:
             self.rejected += 1
             self.changed()
             return None

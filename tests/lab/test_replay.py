@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -31,6 +32,10 @@ QUESTION = "How much is 2 and 2?"
 
 def asking(text: str = QUESTION, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - fields of any type
     return {"model": SMALL, "messages": [{"role": "user", "content": text}], **more}
+
+
+def arrived(count: int, stats: dict[str, Any]) -> bool:
+    return bool(stats["taken"] + stats["rejected"] == count)
 
 
 @pytest.fixture
@@ -176,6 +181,25 @@ async def test_clients_in_lockstep_with_the_limit_never_see_429(pool: Pool, sess
     assert stats["rejected"] == 0
     assert stats["models"][LARGE]["peak"] <= 3
     assert (stats["served"], stats["in_flight"]) == (120, 0)
+
+
+async def test_who_has_left_makes_room_at_once(pool: Pool) -> None:
+    """A gateway that hangs up on one query may send the next one in the same breath."""
+    replay = Replay(PoolAnswers(pool), pace=Pace(first_token=3600), slots={LARGE: 1})
+    body = json.dumps(asking())
+    request = f"POST /{LARGE}/v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n{body}"
+    async with serving(replay) as url:
+        _, before = await asyncio.open_connection(*url.removeprefix("http://").split(":"))
+        before.write(request.encode())
+        for taken in range(1, 20):
+            await replay.until(partial(arrived, taken))
+            _, after = await asyncio.open_connection(*url.removeprefix("http://").split(":"))
+            before.close()
+            after.write(request.encode())
+            before = after
+        await replay.until(partial(arrived, 20))
+        before.close()
+    assert (replay.stats["rejected"], replay.stats["peak"]) == (0, 1)
 
 
 async def test_the_gauges_read_like_those_of_vllm(base: str, session: aiohttp.ClientSession) -> None:
