@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gateway.load.outbox import Outbox
 
 FIRST_RETRY_S, LAST_RETRY_S = 0.05, 0.5
+MOMENT_S = 0.2  # what is over by then was no outage
 SETTLE_S = LAST_RETRY_S + 0.1  # by then every other replica has tried again and written what it holds
 
 log = logging.getLogger(__name__)
@@ -50,9 +51,9 @@ class Unobserved:
 class Courier:
     """Carries exchanges between an Outbox and Redis.
 
-    While `shared` is False nothing but the leases held here is carried. After an outage, or when Redis has lost what
+    While nothing is shared, no more than the leases held here is carried. After an outage, or when Redis has lost what
     it knew, they are written at once, and again after the time in which every other replica has written its own:
-    only then is the shared view complete, and trusted.
+    only then is the shared view complete, and trusted. What was but a moment, perhaps our own, needs no such wait.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class Courier:
         self._observer = observer
         self._turn = 0
         self._epoch = ""
-        self._proposed_epoch = secrets.token_hex(8)
+        self._renewed = False  # whether the last answer came from a book that knew nothing of earlier ones
         self._write_due = False
         self._why: LinkError | None = None  # of the last failure
         self._listening: asyncio.Timeout | None = None
@@ -75,7 +76,7 @@ class Courier:
     async def running(self) -> AsyncIterator[None]:
         """Talks for as long as the block lasts, then takes this replica's leases out. Redis need not be there."""
         if await self._exchange(WRITE):
-            self._share(shared=True)
+            self._share()
         else:
             self._observer.sharing(shared=False)
             log.warning("Redis does not answer (%s): this replica starts with its own view of the load", self._why)
@@ -83,7 +84,6 @@ class Courier:
             async with background(self._converse(), self._refresh(), self._listen()):
                 yield
         finally:
-            self._outbox.shared = False
             self._observer.sharing(shared=False)
             self._outbox.part()
             await self._exchange(LEAVE)
@@ -106,13 +106,16 @@ class Courier:
             self._outbox.ready.set()
 
     async def _return(self) -> None:
-        delay = FIRST_RETRY_S
-        await asyncio.sleep(delay)
+        loop = asyncio.get_running_loop()
+        alone = loop.call_later(MOMENT_S, self._outbox.alone)
+        left_at, delay = loop.time(), FIRST_RETRY_S
         while not await self._exchange(WRITE):
             await asyncio.sleep(delay)
             delay = min(2 * delay, LAST_RETRY_S)
-        await asyncio.sleep(SETTLE_S)
-        self._share(shared=True)
+        alone.cancel()
+        if self._renewed or loop.time() - left_at >= MOMENT_S:
+            await asyncio.sleep(SETTLE_S)
+        self._share()
         self._write_due = True
         self._outbox.ready.set()
 
@@ -121,7 +124,7 @@ class Courier:
         draft = self._outbox.draft(sync)
         self._turn += 1
         ask = draft.ask
-        ask.turn, ask.sync, ask.lease_ms, ask.epoch = self._turn, sync, int(self._lease_s * 1000), self._proposed_epoch
+        ask.turn, ask.sync, ask.lease_ms, ask.epoch = self._turn, sync, int(self._lease_s * 1000), secrets.token_hex(8)
         keys, words = draft.sealed()
         clock = asyncio.get_running_loop().time
         started = clock()
@@ -130,18 +133,16 @@ class Courier:
         except LinkError as error:
             self._observer.failed()
             self._why = error
-            self._share(shared=False)
-            self._outbox.part()
+            self._lose()
             return False
         self._observer.exchanged(clock() - started)
         if self._outbox.shared and reply.epoch != self._epoch:
             self._epoch = ""
             self._why = LinkError("it has lost what it knew")
-            self._share(shared=False)
-            self._outbox.part()
+            self._lose()
             return False
-        renewed, self._epoch = reply.epoch != self._epoch, reply.epoch
-        self._outbox.hear(reply, renewed=renewed)
+        self._renewed, self._epoch = reply.epoch != self._epoch, reply.epoch
+        self._outbox.hear(reply, renewed=self._renewed)
         return True
 
     async def _listen(self) -> None:
@@ -153,18 +154,20 @@ class Courier:
                 ):
                     async for said in ear:
                         self._outbox.announced(int(said) if said else None)
+            self._listening = None
             await asyncio.sleep(LAST_RETRY_S)
 
-    def _share(self, *, shared: bool) -> None:
-        if shared == self._outbox.shared:
-            return
-        self._outbox.shared = shared
-        self._observer.sharing(shared=shared)
-        if shared:
-            log.info("the load is shared through Redis")
-            self._outbox.announced(None)
-            if self._listening is not None:
-                # The listener's own connection may hang on a server that is gone, and would never know.
-                self._listening.reschedule(0)
-        else:
+    def _share(self) -> None:
+        self._outbox.shared = True
+        self._observer.sharing(shared=True)
+        log.info("the load is shared through Redis")
+        self._outbox.announced(None)
+        if self._listening is not None:
+            # The listener's own connection may hang on a server that is gone, and would never know.
+            self._listening.reschedule(0)
+
+    def _lose(self) -> None:
+        if self._outbox.shared:
+            self._observer.sharing(shared=False)
             log.warning("the load is no longer shared through Redis (%s): this replica goes by its own view", self._why)
+        self._outbox.part()

@@ -179,6 +179,12 @@ for position = 1, look do
   rows[position] = { found.held, found.slots, found.requests, found.tokens, found.kv }
 end
 
+local free = {}
+for position = 1, #limits do
+  local found = counted[position] or sync > 0 and endpoint(position)
+  free[position] = found and math.max(0, found.slots) or -1
+end
+
 -- 6. Who waits learns of room: by an announcement now, or by a timer where only time will make it.
 local change_ms = -1
 local function changes_at(at) if change_ms < 0 or at - now < change_ms then change_ms = at - now end end
@@ -200,5 +206,5 @@ if refused or waits > 0 then redis.call('SET', KEYS[5], 1, 'PX', RATES_TTL_MS) e
 
 return cmsgpack.pack({
   redis.call('GET', KEYS[3]) or '', releases, verdicts, rows, redis.call('ZCOUNT', KEYS[2], now - lease_ms, '+inf'),
-  math.ceil(change_ms), slice,
+  math.ceil(change_ms), slice, free,
 })

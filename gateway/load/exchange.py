@@ -56,6 +56,7 @@ class Heard(msgspec.Struct, array_like=True):
     replicas: int
     change_ms: int  # until time alone makes room; -1: it will not
     rate_slice: int
+    free: list[int]  # slots by position; -1: not looked at
 
 
 _decoder = msgspec.msgpack.Decoder(Heard)
@@ -100,6 +101,11 @@ class Draft:
         self._names = names
         self._positions: dict[str, int] = {}
         self.ask = Ask(names.replica)
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """By position, from the first."""
+        return tuple(self._positions)
 
     def at(self, account: Account, now: float) -> int:
         """The position of the endpoint. What it can take goes along."""

@@ -40,8 +40,8 @@ class Account:
     """One endpoint: its limits, the sums over its leases, and what it reports of others."""
 
     __slots__ = (
-        *("capacity", "endpoint", "foreign", "kv", "kv_limit", "remaining", "reported", "requests", "slots"),
-        *("slots_limit", "tokens"),
+        *("capacity", "endpoint", "foreign", "kv", "kv_limit", "remaining", "reported", "requests", "shared_free"),
+        *("slots", "slots_limit", "tokens"),
     )
 
     def __init__(self, endpoint: str, capacity: Capacity, replicas: int) -> None:
@@ -50,6 +50,7 @@ class Account:
         self.kv = 0
         self.requests: RateWindow | None = None
         self.tokens: RateWindow | None = None
+        self.shared_free = 0  # slots that no replica held, as last heard
         self.reported = False  # whether foreign or remaining say anything
         self.foreign = NO_FOREIGN
         self.remaining = NOT_SAID
@@ -186,6 +187,22 @@ class Ledger:
             self._replicas = replicas
             for account in self.accounts():
                 account.limit(account.capacity, replicas)
+
+    def brace(self) -> None:
+        """Lets it take, of each endpoint, no more than it holds now and its part of what was free.
+
+        The shared book still counts what is held now, so that the slots of leases that end may be used again; even
+        when the others go on without us nothing is taken twice where nothing was free.
+        """
+        for account in self.accounts():
+            account.limit(account.capacity, self._replicas)
+            part = account.slots + account.shared_free // self._replicas
+            account.slots_limit = min(account.slots_limit, part)
+
+    def stand(self) -> None:
+        """Lets it take its whole share."""
+        for account in self.accounts():
+            account.limit(account.capacity, self._replicas)
 
     def accounts(self) -> Iterator[Account]:
         """Of the endpoints in order, then of those that are gone and still have leases."""

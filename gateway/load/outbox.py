@@ -53,7 +53,7 @@ class Outbox:
 
     def __init__(self, ledger: Ledger, names: Names, clock: Callable[[], float], waiters: Waiters) -> None:
         self.ready = asyncio.Event()  # there is something to say
-        self.shared = False  # set by the courier: whether anybody would hear it
+        self.shared = False  # whether anybody would hear it; set by the courier when it is so
         self.replicas = 1
         self._ledger = ledger
         self._names = names
@@ -67,6 +67,7 @@ class Outbox:
         self._ended: list[_Ended] = []
         self._looks: list[asyncio.Future[View]] = []
         self._looked: list[asyncio.Future[View]] = []
+        self._positions: tuple[str, ...] = ()  # endpoints of the exchange on its way
         self._columns: tuple[str, ...] = ()  # endpoints as in the last look; those that are gone come last
         self._width = 0  # how many of them are not gone
         self._spent: dict[str, tuple[int, int]] = {}  # requests and tokens taken alone
@@ -134,11 +135,16 @@ class Outbox:
             self._telling, self._spent = self._spent, {}
             self._write(draft, now, leaving=sync == LEAVE)
         self._ask(draft, now)
+        self._positions = draft.endpoints
         return draft
 
     def hear(self, reply: Heard, *, renewed: bool) -> None:
         """The answer to the last draft."""
         self._telling = {}
+        for endpoint, free in zip(self._positions, reply.free, strict=True):
+            account = self._ledger.account(endpoint)
+            if account is not None and free >= 0:
+                account.shared_free = free
         if self.shared or reply.replicas > self.replicas:  # after an outage the others have yet to come back
             self.replicas = max(1, reply.replicas)
             self._ledger.divide(self.replicas)
@@ -157,7 +163,13 @@ class Outbox:
             _answer(self._looked, view)
 
     def part(self) -> None:
-        """Answers all who asked from this replica's own view. What is unsaid is covered when all leases are written."""
+        """Redis does not answer: all who asked hear from this replica's own view, braced, in case it is but a moment.
+
+        What is unsaid is covered when all leases are written.
+        """
+        if self.shared:
+            self.shared = False
+            self._ledger.brace()
         wishes, self._asked, self._wishes = [*self._asked, *self._wishes], [], []
         for wish in wishes:
             if not wish.verdicts.done():
@@ -168,6 +180,11 @@ class Outbox:
         for endpoint, (requests, tokens) in self._telling.items():
             self._spend(endpoint, requests, tokens)
         self._telling = {}
+        self._waiters.wake()
+
+    def alone(self) -> None:
+        """It is more than a moment: this replica takes its whole share."""
+        self._ledger.stand()
         self._waiters.wake()
 
     def announced(self, releases: int | None) -> None:

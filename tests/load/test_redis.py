@@ -6,7 +6,7 @@ import asyncio
 import subprocess
 import sys
 import textwrap
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -234,25 +234,34 @@ async def _slowed(url: str, seconds: float) -> AsyncIterator[str]:
     """The same Redis, with every answer that late."""
     loop, port = asyncio.get_running_loop(), int(url.rpartition(":")[2].partition("/")[0])
 
+    carrying = 0
+    nobody = asyncio.Event()
+
     async def carry(asked: asyncio.StreamReader, asking: asyncio.StreamWriter) -> None:
+        nonlocal carrying
+        carrying += 1
         answers, questions = await asyncio.open_connection("127.0.0.1", port)
 
         async def back() -> None:
             while piece := await answers.read(65536):
                 loop.call_later(seconds, asking.write, piece)
 
-        try:
-            async with asyncio.TaskGroup() as group:
-                answering = group.create_task(back())
-                while piece := await asked.read(65536):
-                    questions.write(piece)
-                answering.cancel()
-        finally:
-            questions.close()
-            asking.close()
+        async with asyncio.TaskGroup() as group:
+            answering = group.create_task(back())
+            while piece := await asked.read(65536):
+                questions.write(piece)
+            answering.cancel()
+        for writer in (questions, asking):
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+        carrying -= 1
+        if not carrying:
+            nobody.set()
 
     async with await asyncio.start_server(carry, "127.0.0.1", 0) as server:
         yield f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
+        await nobody.wait()
 
 
 async def test_no_ask_is_lost_when_redis_goes_in_the_middle_of_many(redis_server: RedisServer) -> None:
