@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gateway.core.problem import Floats
     from gateway.core.relaxation import Relaxation
 
-PATIENCE = 6  # steps without a better bound before the step is halved, back at the best prices
+PATIENCE = 3  # steps without a better bound before the step is halved, back at the best prices
 MOMENTUM = 0.3  # of the last direction; damps the zigzag of plain subgradients
 CLOSE = 1e-4  # relative gap at which better prices are worth nothing
 GLANCE = 8  # steps between two looks at the time

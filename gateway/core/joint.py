@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 ENOUGH = 1e-3  # relative gap that is not worth a millisecond more
 ROUNDS = (10, 14, 20, 28, 40, 56, 80)  # price steps between two looks for a better answer, which sets the next stride
 CREPT, IDLE = 0.03, 2  # two rounds that gain less than this share of the gap end the pricing
-PRICED, POLISHED = 0.35, 0.5  # of the time, when pricing and polishing have to be done; the rest is CP-SAT's
+PRICED, POLISHED = 0.5, 0.65  # of the time, when pricing and polishing have to be done; the rest is CP-SAT's
 SWEEPS = 40  # of improvement; some five are used
 POLISHED_CELLS = 2  # beyond the chosen one, per query
 FIRST_CIRCLE, GROWTH = 12, 3  # cells beyond the chosen ones: mostly solved in 5 ms; then three times as many

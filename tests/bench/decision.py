@@ -190,9 +190,8 @@ def main() -> None:
     parser.add_argument("--long", type=float, default=10.0, help="seconds of the reference run")
     asked = parser.parse_args()
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    print(
-        f"commit {commit.stdout.strip()}, {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    )
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    print(f"commit {commit.stdout.strip()}, {machine}")
     prepare()
     parts: dict[str, Callable[[], None]] = {
         "decisions": lambda: decisions(asked.repeats),
