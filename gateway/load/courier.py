@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from gateway.load.outbox import Outbox
 
 FIRST_RETRY_S, LAST_RETRY_S = 0.05, 0.5
-MOMENT_S = 0.2  # what is over by then was no outage
+BLINK_S = 0.2  # so short an absence may have been our own, and the others never noticed
+MOMENT_S = 1.0  # so long a replica gets by with what it holds; a machine that is short of CPU loses that much
 SETTLE_S = LAST_RETRY_S + 0.1  # by then every other replica has tried again and written what it holds
 
 log = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ class Courier:
 
     While nothing is shared, no more than the leases held here is carried. After an outage, or when Redis has lost what
     it knew, they are written at once, and again after the time in which every other replica has written its own:
-    only then is the shared view complete, and trusted. What was but a moment, perhaps our own, needs no such wait.
+    only then is the shared view complete, and trusted. A blink, perhaps our own, needs no such wait.
     """
 
     def __init__(
@@ -107,14 +108,16 @@ class Courier:
 
     async def _return(self) -> None:
         loop = asyncio.get_running_loop()
-        alone = loop.call_later(MOMENT_S, self._outbox.alone)
         left_at, delay = loop.time(), FIRST_RETRY_S
+        alone = loop.call_later(MOMENT_S, self._outbox.alone)
         while not await self._exchange(WRITE):
             await asyncio.sleep(delay)
             delay = min(2 * delay, LAST_RETRY_S)
         alone.cancel()
-        if self._renewed or loop.time() - left_at >= MOMENT_S:
+        away_s = loop.time() - left_at
+        if self._renewed or away_s >= BLINK_S:
             await asyncio.sleep(SETTLE_S)
+        log.info("Redis was away for %.2f s", away_s)
         self._share()
         self._write_due = True
         self._outbox.ready.set()

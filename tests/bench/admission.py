@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import multiprocessing
 import time
 from collections import deque
@@ -132,6 +133,7 @@ async def _crowd(share: _Share) -> tuple[int, list[float]]:
 
 def _process(share: _Share, results: multiprocessing.SimpleQueue[tuple[int, list[float]] | None]) -> None:
     outcome = None
+    logging.basicConfig(level=logging.INFO, format="%(relativeCreated)d %(process)d %(message)s")
     try:
         outcome = asyncio.run(_crowd(share))
     finally:
