@@ -123,8 +123,8 @@ class Accounts:
             answers.input_tokens.observe(decision.usage.input_tokens)
             answers.output_tokens.observe(decision.usage.output_tokens)
             answers.actual_cost.inc(decision.cost_usd)
-            answers.predicted_cost.inc(decision.predicted_cost_usd)
-            answers.predicted_quality.inc(decision.predicted_quality)
+            answers.predicted_cost.inc(decision.expected.cost_usd)
+            answers.predicted_quality.inc(decision.expected.quality)
             self._counterfactual(decision, answers)
 
     def _counterfactual(self, decision: Decision, answers: Answers) -> None:
@@ -139,7 +139,7 @@ class Accounts:
 
 def estimated(decision: Decision, reply: Reply) -> Usage:
     """Usage of an upstream that reported none: about a token per event that was delivered, and it says so."""
-    inputs = round(float(decision.estimate.input_tokens[decision.column]))
+    inputs = round(decision.expected.input_tokens)
     delivered = reply.delivered if reply.streamed else round(len(reply.first) / 4)
     return Usage(input_tokens=inputs, output_tokens=delivered, estimated=True)
 

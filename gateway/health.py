@@ -35,7 +35,7 @@ class Health:
         self._now = now
         self._breakers = [Breaker(rules or BreakerRules()) for _ in fleet.endpoints]
         self._unwell: set[int] = set()  # not plainly closed, as far as is known
-        self._all_well = np.ones(len(fleet.endpoints), dtype=np.bool_)
+        self._everyone = np.ones(len(fleet.endpoints), dtype=np.bool_)
         self._whole = limits([endpoint.capacity for endpoint in fleet.endpoints])
         self.seconds: Floats = np.full(len(fleet.endpoints), UNKNOWN_PACE)  # (E,) mean time of an answer
         self.retries = RetryBudget()
@@ -46,11 +46,16 @@ class Health:
         wait: Floats = self.seconds / self._whole.slots
         return wait
 
+    @property
+    def all_well(self) -> bool:
+        """Whether nothing is known against any endpoint."""
+        return not self._unwell
+
     def open(self, now: float) -> Bools:
         """(E,) which endpoints may be sent to."""
         if not self._unwell:
-            return self._all_well
-        verdict = self._all_well.copy()
+            return self._everyone
+        verdict = self._everyone.copy()
         for index in self._unwell:
             verdict[index] = self._breakers[index].allows(now)
         return verdict

@@ -86,7 +86,8 @@ class Pipeline:
             query.target,
             globs=query.preferences.models,
             needs=query.needs,
-            input_tokens=self._estimator.input_tokens(query.characters).tolist(),
+            characters=query.characters,
+            characters_per_token=self._estimator.characters_per_token,
             max_tokens=query.max_tokens,
         )
         deadline = min(query.deadline_at, query.arrived_at + self._max_wait_s)

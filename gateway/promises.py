@@ -69,7 +69,7 @@ class Keeping:
     async def decided(self, decisions: Sequence[Decision]) -> None:
         """A batch's choices. Where a capacity row changed one, what came is not the multiplier's doing."""
         quality = [float(decision.estimate.quality[decision.column]) for decision in decisions]
-        cost = [decision.predicted_cost_usd for decision in decisions]
+        cost = [decision.expected.cost_usd for decision in decisions]
         frozen = any(each.batch is not None and each.batch.step != Step.ARGMIN for each in decisions)
         self._served += len(decisions)
         await self._add(self.promise.delta(await self.sums(), quality, cost, frozen=frozen))
@@ -132,7 +132,7 @@ class Promises:
         """The bill has come."""
         kept = self._kept.get(decision.query.target)
         if kept is not None and decision.cost_usd is not None:
-            await kept.settled(decision.cost_usd, decision.predicted_cost_usd)
+            await kept.settled(decision.cost_usd, decision.expected.cost_usd)
 
     async def scored(self, decision: Decision, score: float) -> None:
         """Feedback has come."""

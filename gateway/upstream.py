@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final, Protocol, Self
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, Self
 
 import aiohttp
 import msgspec
 
-from gateway.core.events import READ, EventStream
+from gateway.core.events import EventStream
 from gateway.core.rejections import code_of, rejection
+from gateway.core.reports import Report, read_report
 from gateway.errors import UpstreamError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
-    from types import SimpleNamespace
+    from types import TracebackType
 
+    from aiohttp.connector import Connection
     from pydantic import SecretStr
 
     from gateway.core.decision import Stopwatch
@@ -29,23 +31,27 @@ OK: Final = 200
 # hop-by-hop, or ours to say
 NOT_PASSED_BACK: Final = frozenset(
     {
-        "connection",
-        "content-encoding",
-        "content-length",
-        "date",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "server",
-        "set-cookie",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "x-request-id",
+        b"connection",
+        b"content-encoding",
+        b"content-length",
+        b"date",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"server",
+        b"set-cookie",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+        b"x-request-id",
     }
 )
-NOT_PASSED_BACK_PREFIXES: Final = ("x-ratelimit-", "x-paretogate-")
+NOT_PASSED_BACK_PREFIXES: Final = (b"x-ratelimit-", b"x-paretogate-")
+
+
+# whose request a connection is being made for, and the clock to time it with
+CONNECTING: ContextVar[tuple[Stopwatch, Callable[[], float]]] = ContextVar("connecting")
 
 
 class Payload(Protocol):
@@ -83,33 +89,38 @@ class Guard:
         self.timeout.reschedule(self._ends_at if seconds is None else min(self._ends_at, self.now() + seconds))
 
 
+class Begun(NamedTuple):
+    """What has been read of an answer that is none of the errors."""
+
+    first: bytes
+    events: EventStream | None  # None: `first` is all of it
+    report: Report
+
+
 class Reply:
     """One upstream's answer, begun: its first bytes are in hand, so it can no longer turn out to be an error.
 
     Read it once, with `chunks`. `usage`, `whole` and `first_at` say afterwards what it was.
     """
 
-    def __init__(
-        self,
-        endpoint: Endpoint,
-        answer: aiohttp.ClientResponse,
-        *,
-        events: EventStream | None,
-        first: bytes,
-        guard: Guard,
-    ) -> None:
+    def __init__(self, endpoint: Endpoint, answer: aiohttp.ClientResponse, begun: Begun, guard: Guard) -> None:
         self.endpoint = endpoint
         self.status = answer.status
         self.headers = _passed_back(answer)
-        self.first = first
-        self.usage: Usage | None = None if events else _usage_of(first)
-        self.whole = events is None
+        self.first = begun.first
+        self.report = begun.report  # a stream's grows as it is read
+        self.whole = begun.events is None
         self.delivered = 0  # events with content that have been handed on
         self.opened_at = guard.opened_at
         self.first_at = guard.now()
         self._answer = answer
-        self._events = events
+        self._events = begun.events
         self._guard = guard
+
+    @property
+    def usage(self) -> Usage | None:
+        """As far as it has been told."""
+        return self.report.usage
 
     @property
     def streamed(self) -> bool:
@@ -127,6 +138,8 @@ class Reply:
             return
         async for chunk in self._rest(self._events):
             yield chunk
+        if last := self._events.flush():
+            yield last
         self._note(self._events)
         if not self.whole:
             raise UpstreamError(f"{self.endpoint.name} ended in the middle of its answer", endpoint=self.endpoint.name)
@@ -150,8 +163,7 @@ class Reply:
                 yield ready
 
     def _note(self, events: EventStream) -> None:
-        self.usage, self.delivered = events.usage, events.deltas
-        self.whole = events.whole and not events.failed
+        self.delivered, self.whole = events.events, events.whole
 
 
 class Upstream:
@@ -179,7 +191,7 @@ class Upstream:
         # Leases limit what is in flight; a second limit here would only hide load from them.
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30, ttl_dns_cache=60)
         self._session = aiohttp.ClientSession(
-            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trace_configs=[_connect_trace(self._now)]
+            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), request_class=TimedRequest
         )
         return self
 
@@ -187,69 +199,107 @@ class Upstream:
         if self._session is not None:
             await self._session.close()
 
-    @asynccontextmanager
-    async def open(self, endpoint: Endpoint, payload: Payload, watch: Stopwatch) -> AsyncIterator[Reply]:
+    def open(self, endpoint: Endpoint, payload: Payload, watch: Stopwatch) -> Opening:
         """Sends a query and waits for the first bytes of its answer; leaving the scope closes the connection.
 
         The watch is told what connecting took; the wait for the answer is not ours.
 
         Raises:
-            UpstreamError: and what stands under it in the error tree; nothing has been answered then.
+            UpstreamError: and what stands under it in the error tree; on entering, nothing has been answered then.
         """
-        guard = Guard(endpoint.timeouts, self._now)
-        try:
-            async with guard.timeout, self._post(endpoint, payload, watch) as answer:
-                first, events = await self._begin(endpoint, answer, payload)
-                watch.skip(guard.now())
-                guard.allow(None)
-                yield Reply(endpoint, answer, events=events, first=first, guard=guard)
-        except TimeoutError as error:
-            raise UpstreamError(f"{endpoint.name} took too long", endpoint=endpoint.name) from error
-        except aiohttp.ClientError as error:
-            reason = type(error).__name__
-            raise UpstreamError(f"{endpoint.name} could not be reached: {reason}", endpoint=endpoint.name) from error
+        return Opening(self, endpoint, payload, Guard(endpoint.timeouts, self._now), watch)
 
-    def _post(self, endpoint: Endpoint, payload: Payload, watch: Stopwatch) -> aiohttp.client._RequestContextManager:
+    async def post(self, endpoint: Endpoint, payload: Payload) -> aiohttp.ClientResponse:
+        """The head of the endpoint's answer to this, under our key for it."""
         if self._session is None:
             raise RuntimeError("the upstream session is entered with `async with`")
         headers = dict(payload.headers)
         if (key := self._keys.get(endpoint.name)) is not None:
             headers["authorization"] = f"Bearer {key.get_secret_value()}"
-        return self._session.post(
+        return await self._session.post(
             endpoint.url + payload.path,
             data=payload.body(endpoint.serves),
             headers=headers,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=endpoint.timeouts.connect),
             allow_redirects=False,
-            trace_request_ctx=watch,
         )
 
-    async def _begin(
-        self, endpoint: Endpoint, answer: aiohttp.ClientResponse, payload: Payload
-    ) -> tuple[bytes, EventStream | None]:
+    async def begin(self, endpoint: Endpoint, answer: aiohttp.ClientResponse, payload: Payload) -> Begun:
+        """The answer's first bytes: all of them, or a stream's first event."""
         if answer.status != OK:
             text = await answer.content.read(ERROR_LIMIT)
             raise rejection(answer.status, text, answer.headers, endpoint.name, now=self._wall())
         if payload.stream and answer.content_type == EVENTS:
             return await self._first_events(endpoint, answer, EventStream(strip_usage=not payload.include_usage))
         whole = await _whole_answer(endpoint, answer)
-        _check_answer(endpoint, whole, answer)
-        return whole, None
+        return Begun(whole, None, _report(endpoint, whole, answer))
 
-    async def _first_events(
-        self, endpoint: Endpoint, answer: aiohttp.ClientResponse, events: EventStream
-    ) -> tuple[bytes, EventStream]:
+    async def _first_events(self, endpoint: Endpoint, answer: aiohttp.ClientResponse, events: EventStream) -> Begun:
         """Reads up to the first whole event. One that is an error becomes its real status."""
         while chunk := await answer.content.readany():
             ready = events.feed(chunk)
-            if events.failed:
-                _, _, error = ready.partition(b"data:")
-                raise rejection(code_of(error), error, answer.headers, endpoint.name, now=self._wall())
+            if events.error:
+                raise rejection(code_of(events.error), events.error, answer.headers, endpoint.name, now=self._wall())
             if events.overflowing:
                 break
             if ready:
-                return ready, events
+                return Begun(ready, events, events.report)
         raise UpstreamError(f"{endpoint.name} sent no event", endpoint=endpoint.name)
+
+
+class Opening:
+    """The scope of one answer. A class, not a generator: this is the hottest `async with` of all."""
+
+    __slots__ = ("_answer", "_endpoint", "_guard", "_payload", "_upstream", "_watch")
+
+    def __init__(
+        self, upstream: Upstream, endpoint: Endpoint, payload: Payload, guard: Guard, watch: Stopwatch
+    ) -> None:
+        self._upstream = upstream
+        self._endpoint = endpoint
+        self._payload = payload
+        self._guard = guard
+        self._watch = watch
+        self._answer: aiohttp.ClientResponse | None = None
+
+    async def __aenter__(self) -> Reply:
+        await self._guard.timeout.__aenter__()
+        try:
+            CONNECTING.set((self._watch, self._guard.now))
+            self._answer = await self._upstream.post(self._endpoint, self._payload)
+            begun = await self._upstream.begin(self._endpoint, self._answer, self._payload)
+        except BaseException as error:
+            await self.__aexit__(type(error), error, error.__traceback__)
+            raise
+        self._watch.skip(self._guard.now())
+        self._guard.allow(None)
+        return Reply(self._endpoint, self._answer, begun, self._guard)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Closes the connection, and says in our words what aiohttp and the timer say in theirs."""
+        if self._answer is not None:
+            self._answer.release()  # whatever has not been read of it closes its connection
+        name = self._endpoint.name
+        try:
+            await self._guard.timeout.__aexit__(kind, error, trace)
+        except TimeoutError:
+            raise UpstreamError(f"{name} took too long", endpoint=name) from error
+        if isinstance(error, TimeoutError):
+            raise UpstreamError(f"{name} took too long", endpoint=name) from error
+        if isinstance(error, aiohttp.ClientError):
+            reason = type(error).__name__
+            raise UpstreamError(f"{name} could not be reached: {reason}", endpoint=name) from error
+
+
+class TimedRequest(aiohttp.ClientRequest):
+    """Ends the lap "connect" when there is a connection to write to."""
+
+    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
+        watch, now = CONNECTING.get()
+        watch.lap("connect", now())
+        return await super().send(conn)
 
 
 async def _whole_answer(endpoint: Endpoint, answer: aiohttp.ClientResponse) -> bytes:
@@ -262,36 +312,18 @@ async def _whole_answer(endpoint: Endpoint, answer: aiohttp.ClientResponse) -> b
     return b"".join(parts)
 
 
-def _check_answer(endpoint: Endpoint, whole: bytes, answer: aiohttp.ClientResponse) -> None:
+def _report(endpoint: Endpoint, whole: bytes, answer: aiohttp.ClientResponse) -> Report:
     try:
-        failed = READ.decode(whole).failed
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        report = read_report(whole)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UpstreamError(f"{endpoint.name} answered with no JSON", endpoint=endpoint.name) from error
-    if failed:
+    if report.failed:
         raise rejection(code_of(whole), whole, answer.headers, endpoint.name)
-
-
-def _connect_trace(now: Callable[[], float]) -> aiohttp.TraceConfig:
-    """Ends the lap "connect" when a request's headers have been written."""
-
-    async def sent(_: object, context: SimpleNamespace, __: object) -> None:
-        watch: Stopwatch = context.trace_request_ctx
-        watch.lap("connect", now())
-
-    trace = aiohttp.TraceConfig()
-    trace.on_request_headers_sent.append(sent)
-    return trace
-
-
-def _usage_of(whole: bytes) -> Usage | None:
-    tokens = READ.decode(whole).tokens
-    return tokens.usage() if tokens is not None else None
+    return report
 
 
 def _passed_back(answer: aiohttp.ClientResponse) -> list[tuple[bytes, bytes]]:
+    named = [(name.lower(), value) for name, value in answer.raw_headers]
     return [
-        (name.lower(), value)
-        for name, value in answer.raw_headers
-        if (text := name.decode("latin-1").lower()) not in NOT_PASSED_BACK
-        and not text.startswith(NOT_PASSED_BACK_PREFIXES)
+        pair for pair in named if pair[0] not in NOT_PASSED_BACK and not pair[0].startswith(NOT_PASSED_BACK_PREFIXES)
     ]

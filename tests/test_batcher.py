@@ -105,7 +105,7 @@ async def test_the_promise_decides_between_cheap_and_dear() -> None:
             text = f"{random.Random(number).uniform(0.2, 0.8):.3f}".ljust(400)  # as long as the held-out ones
             async with its.batcher.place(its.decision(text)) as placement:
                 chosen.append(placement.decision)
-        mean = sum(decision.predicted_quality for decision in chosen) / len(chosen)
+        mean = sum(decision.expected.quality for decision in chosen) / len(chosen)
         assert {decision.model for decision in chosen} == {"cheap", "dear"}
         assert mean == pytest.approx(0.65, abs=0.02)
 

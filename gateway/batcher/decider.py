@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from gateway.batcher.line import Waiter
     from gateway.core.assignment import Assignment, Warm
+    from gateway.core.estimate import Expected
     from gateway.core.fleet import Fleet
     from gateway.core.placing import Placing
     from gateway.core.problem import Problem
@@ -93,25 +94,24 @@ class Decider:
 
     async def pinned(self, decision: Decision, excluded: tuple[int, ...]) -> Placement | None:
         """A slot for a query that names its model, where one of its endpoints has room: there is nothing to weigh."""
-        query = decision.query
-        mine = self._fleet.endpoints_of_model[query.target]
-        now = self._now()
-        free = self._health.eased(await self._book.headroom(), now).places[mine]
-        usable = self._health.open(now)[mine]
-        if excluded:
-            usable = usable & ~np.isin(mine, excluded)
-        chosen = roomiest(np.where(usable, free, 0), self._draw)
-        if chosen == NOWHERE:
+        endpoint = await self._roomiest(decision.query.target, excluded)
+        if endpoint is None:
             return None
-        if decision.estimate is UNKNOWN:
-            decision.estimate = self._estimator.prior(query)
-        claim = self._claim(decision, int(mine[chosen]))
-        [reservation] = await reserve(self._book, [claim])
+        self._choose(decision, endpoint, self._estimator.expect(decision.query, self._column(endpoint)))
+        [reservation] = await reserve(self._book, [claim(decision)])
         decision.watch.lap("reserve", self._now())
-        if reservation is None:
-            return None
-        self._choose(decision, int(mine[chosen]))
-        return Placement(decision, int(mine[chosen]), reservation)
+        return None if reservation is None else Placement(decision, endpoint, reservation)
+
+    async def _roomiest(self, model: str, excluded: tuple[int, ...]) -> int | None:
+        """The endpoint of a model with the most room. A sole one, that is well, is simply tried."""
+        mine = self._fleet.endpoints_of_model[model]
+        now = self._now()
+        if len(mine) == 1 and not excluded and self._health.all_well:
+            return int(mine[0])
+        free = self._health.eased(await self._book.headroom(), now).places[mine]
+        usable = self._health.open(now)[mine] & ~np.isin(mine, excluded)
+        chosen = roomiest(np.where(usable, free, 0), self._draw)
+        return None if chosen == NOWHERE else int(mine[chosen])
 
     async def decide(self, batch: Sequence[Waiter[Placement]]) -> list[Verdict]:
         """A verdict for each, in order: whoever cannot be placed now is without room."""
@@ -204,12 +204,14 @@ class Decider:
     async def _reserve(self, batch: Sequence[Waiter[Placement]], choice: Sequence[int]) -> list[Placement | None]:
         """One step for the whole batch. A slot that another replica took first is simply not there."""
         chosen = [(row, endpoint) for row, endpoint in enumerate(choice) if endpoint != HELD]
-        claims = [self._claim(batch[row].decision, endpoint) for row, endpoint in chosen]
+        for row, endpoint in chosen:
+            decision = batch[row].decision
+            bias = decision.ask.bias if decision.ask else 0.0
+            self._choose(decision, endpoint, decision.estimate.at(self._column(endpoint), bias))
         placements: list[Placement | None] = [None] * len(batch)
-        granted = await reserve(self._book, claims) if claims else []
+        granted = await reserve(self._book, [claim(batch[row].decision) for row, _ in chosen]) if chosen else []
         for (row, endpoint), reservation in zip(chosen, granted, strict=True):
             if reservation is not None:
-                self._choose(batch[row].decision, endpoint)
                 placements[row] = Placement(batch[row].decision, endpoint, reservation)
         for waiter, placement in zip(batch, placements, strict=True):
             waiter.decision.times_held += placement is None
@@ -225,15 +227,13 @@ class Decider:
             decision.below_floor = bool(placing.below_floor[row])
         self._metrics.decided(decided)
 
-    def _choose(self, decision: Decision, endpoint: int) -> None:
+    def _column(self, endpoint: int) -> int:
+        return int(self._fleet.model_of_endpoint[endpoint])
+
+    def _choose(self, decision: Decision, endpoint: int, expected: Expected) -> None:
         chosen = self._fleet.endpoints[endpoint]
         decision.endpoint, decision.model = chosen.name, chosen.model
-        decision.column = self._fleet.model_index[chosen.model]
-
-    def _claim(self, decision: Decision, endpoint: int) -> Claim:
-        column = self._fleet.model_of_endpoint[endpoint]
-        tokens = decision.estimate.input_tokens[column] + decision.estimate.output_tokens[column]
-        return Claim(lease_id=lease_id(decision), endpoint=self._fleet.endpoints[endpoint].name, tokens=ceil(tokens))
+        decision.column, decision.expected = self._column(endpoint), expected
 
     def _lap(self, batch: Sequence[Waiter[Placement]], part: str) -> None:
         now = self._now()
@@ -241,9 +241,10 @@ class Decider:
             waiter.decision.watch.lap(part, now)
 
 
-def lease_id(decision: Decision) -> str:
-    """One per attempt."""
-    return f"{decision.query.id}/{len(decision.attempts)}"
+def claim(decision: Decision) -> Claim:
+    """The slot that it was given, under a name of its own for every attempt."""
+    lease_id = f"{decision.query.id}/{len(decision.attempts)}"
+    return Claim(lease_id=lease_id, endpoint=decision.endpoint, tokens=ceil(decision.expected.tokens))
 
 
 def asked_of_a_batch(route: Route) -> float | None:

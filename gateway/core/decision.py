@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gateway.core.estimate import UNKNOWN
+from gateway.core.estimate import NOTHING, UNKNOWN
 from gateway.core.problem import HELD, NANO
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gateway.core.assignment import Assignment
-    from gateway.core.estimate import Estimate
+    from gateway.core.estimate import Estimate, Expected
     from gateway.core.placing import Ask, Placing, Terrain
     from gateway.core.problem import Bools, Ints
     from gateway.domain import Outcome, Query, Usage
@@ -96,7 +96,8 @@ class Decision:
 
     query: Query
     watch: Stopwatch
-    estimate: Estimate = UNKNOWN
+    estimate: Estimate = UNKNOWN  # stays so for a pinned model: there is nothing to compare
+    expected: Expected = NOTHING  # of the chosen model
     ask: Ask | None = None  # None: the model was pinned and an endpoint was free
     batch: Batch | None = None
     score_usd: Floats | None = None  # (E,) cost - multiplier x quality + price of time
@@ -113,15 +114,6 @@ class Decision:
     first_byte_s: float | None = None  # since arrival
     total_s: float | None = None
     error: str = ""
-
-    @property
-    def predicted_cost_usd(self) -> float:
-        return float(self.estimate.cost_usd[self.column])
-
-    @property
-    def predicted_quality(self) -> float:
-        bias = self.ask.bias if self.ask else 0.0
-        return float(min(1.0, max(0.0, self.estimate.quality[self.column] + bias)))
 
 
 def slot_price_usd(batch: Batch, endpoint: int) -> float:

@@ -76,7 +76,7 @@ def _full(batch: Batch) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
 def _predicted(decision: Decision) -> Plain | None:
     if not decision.model:
         return None
-    return {"quality": decision.predicted_quality, "cost_usd": decision.predicted_cost_usd}
+    return {"quality": decision.expected.quality, "cost_usd": decision.expected.cost_usd}
 
 
 def _actual(decision: Decision) -> Plain | None:

@@ -23,6 +23,21 @@ class Source(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Expected:
+    """One query on the model that was chosen for it."""
+
+    quality: float  # 0..1, as far as feedback has corrected it
+    cost_usd: float
+    input_tokens: float
+    output_tokens: float
+
+    @property
+    def tokens(self) -> float:
+        """Input and output: what a lease holds."""
+        return self.input_tokens + self.output_tokens
+
+
+@dataclass(frozen=True, slots=True)
 class Estimate:
     """One query on M models.
 
@@ -47,9 +62,19 @@ class Estimate:
         """(M,) input and expected output: what a lease holds."""
         return self.input_tokens + self.output_tokens
 
+    def at(self, column: int, bias: float = 0.0) -> Expected:
+        """Of one model, with the bias that feedback has shown."""
+        return Expected(
+            quality=min(1.0, max(0.0, float(self.quality[column]) + bias)),
+            cost_usd=float(self.cost_usd[column]),
+            input_tokens=float(self.input_tokens[column]),
+            output_tokens=float(self.output_tokens[column]),
+        )
 
-_NOTHING = np.zeros(0)
-UNKNOWN = Estimate(_NOTHING, _NOTHING, _NOTHING, _NOTHING, _NOTHING, Source.NONE)
+
+NOTHING = Expected(0.0, 0.0, 0.0, 0.0)
+_NONE = np.zeros(0)
+UNKNOWN = Estimate(_NONE, _NONE, _NONE, _NONE, _NONE, Source.NONE)
 
 
 @dataclass(frozen=True, slots=True)

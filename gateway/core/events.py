@@ -12,65 +12,15 @@ from typing import Final
 
 import msgspec
 
-from gateway.domain import Usage
+from gateway.core.reports import Report, read_report
 
 BLANKS: Final = (b"\n\n", b"\n\r\n")  # how a blank line ends, after either kind of line end
 END: Final = re.compile(rb"\r?\n\r?\n")
-DONE: Final = re.compile(rb"(?:^|\n)data: ?\[DONE\]\s*$")
+DONE: Final = re.compile(rb"(?:^|\n)data: ?\[DONE\]\s*(?:\n|$)")
 DATA: Final = re.compile(rb"^data: ?(.*?)\r?$", re.MULTILINE)
-FINISHED: Final = re.compile(rb'"finish_reason": ?"|"type": ?"response\.completed"')
-USAGE: Final = re.compile(rb'"usage": ?\{')
+ENDED: Final = re.compile(rb'"type": ?"response\.(?:completed|incomplete|failed)"')
 NO_USAGE: Final = re.compile(rb', ?"usage": ?null')
 EVENT_LIMIT: Final = 4 * 1024 * 1024  # bytes of one event; an upstream that never ends one is broken
-
-
-class Details(msgspec.Struct):
-    cached_tokens: int | None = None
-
-
-class Tokens(msgspec.Struct):
-    """Usage as the chat, completion and response surfaces spell it."""
-
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    prompt_tokens_details: Details | None = None
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    input_tokens_details: Details | None = None
-
-    def usage(self) -> Usage:
-        """Zero is a number, not a missing one; cached tokens never exceed the input."""
-        inputs = self.prompt_tokens if self.prompt_tokens is not None else self.input_tokens
-        outputs = self.completion_tokens if self.completion_tokens is not None else self.output_tokens
-        details = self.prompt_tokens_details or self.input_tokens_details
-        cached = (details.cached_tokens or 0) if details else 0
-        given = max(0, inputs or 0)
-        return Usage(given, max(0, outputs or 0), min(max(0, cached), given))
-
-
-class Inner(msgspec.Struct):
-    usage: Tokens | None = None
-
-
-class Event(msgspec.Struct):
-    """What is read of an event, or of a whole answer."""
-
-    choices: list[msgspec.Raw] | None = None
-    usage: Tokens | None = None
-    response: Inner | None = None  # `response.completed` of the response surface
-    error: msgspec.Raw = msgspec.Raw()  # empty: not there
-
-    @property
-    def tokens(self) -> Tokens | None:
-        return self.usage or (self.response.usage if self.response else None)
-
-    @property
-    def failed(self) -> bool:
-        """Whether a client would take this for an error: anything that is true in its language."""
-        return bytes(self.error) not in (b"", b"null", b"{}", b'""', b"false", b"0", b"[]")
-
-
-READ: Final = msgspec.json.Decoder(Event)
 
 
 class EventStream:
@@ -79,16 +29,16 @@ class EventStream:
     def __init__(self, *, strip_usage: bool) -> None:
         self._strip_usage = strip_usage
         self._tail = bytearray()
-        self.usage: Usage | None = None
+        self.report = Report()  # what the events have told so far
         self.done = False  # the end marker has passed
         self.finished = False  # some choice gave its reason for ending
-        self.failed = False  # an event carried an error
-        self.deltas = 0  # events with content: about one token each
+        self.error = b""  # the JSON of an event that is an error; nothing after it goes on
+        self.events = 0  # with content: about one token each
 
     @property
     def whole(self) -> bool:
         """Whether an end of the stream here leaves a whole answer."""
-        return (self.done or self.finished) and not self._tail.strip()
+        return (self.done or self.finished) and not self.error and not self._tail.strip()
 
     @property
     def overflowing(self) -> bool:
@@ -97,14 +47,25 @@ class EventStream:
     def feed(self, chunk: bytes) -> bytes:
         """The whole events that this chunk completes."""
         ready = self._whole_events(chunk)
-        if not ready:
+        if not ready or self.error:
             return b""
-        self.deltas += ready.count(b'"delta"')
+        if tells(ready):
+            ready = self._look_into(ready)
+        elif self._strip_usage and b'"usage"' in ready:
+            ready = NO_USAGE.sub(b"", ready)
+        self.events += ready.count(b"\ndata:") + ready.startswith(b"data:")
+        self.finished = self.finished or ends(ready)
         self.done = self.done or (b"[DONE]" in ready and DONE.search(ready) is not None)
-        self.finished = self.finished or FINISHED.search(ready) is not None
-        if b'"error"' in ready or USAGE.search(ready) is not None:
-            return b"".join(map(self._note, _events(ready)))
-        return NO_USAGE.sub(b"", ready) if self._strip_usage and b'"usage"' in ready else ready
+        return ready
+
+    def flush(self) -> bytes:
+        """What may still go on at the end of the stream: an end marker without its blank line."""
+        tail = bytes(self._tail)
+        if self.error or not DONE.fullmatch(tail):
+            return b""
+        self._tail.clear()
+        self.done = True
+        return tail
 
     def _whole_events(self, chunk: bytes) -> bytes:
         """Cuts at the last blank line. Only the new bytes are searched, so a slow drip costs no more than a burst."""
@@ -120,24 +81,58 @@ class EventStream:
         del self._tail[:end]
         return ready
 
+    def _look_into(self, ready: bytes) -> bytes:
+        kept = []
+        for event in split(ready):
+            kept.append(self._note(event))
+            if self.error:
+                break
+        return b"".join(kept)
+
     def _note(self, event: bytes) -> bytes:
-        """Reads usage and errors out of one event; the event, or what is left of it for this client."""
-        data = DATA.search(event)
-        if data is None or not data[1].startswith(b"{"):
+        """Reads one event; the event, or what is left of it for this client."""
+        data = payload(event)
+        if not data.startswith(b"{"):
             return event
         try:
-            read = READ.decode(data[1])
+            report = read_report(data)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return event  # not ours to judge: the client's parser sees what the upstream sent
-        self.failed = self.failed or read.failed
-        if read.tokens is not None:
-            self.usage = read.tokens.usage()
-            if self._strip_usage and read.choices == []:
-                return b""
-        return NO_USAGE.sub(b"", event, count=1) if self._strip_usage else event
+        if report.failed:
+            self.error = data
+        self.report.add(report)
+        if not self._strip_usage:
+            return event
+        return b"" if report.only_usage else NO_USAGE.sub(b"", event, count=1)
 
 
-def _events(ready: bytes) -> list[bytes]:
-    """Cut after every blank line; joined, they are the input again."""
+def tells(ready: bytes) -> bool:
+    """Whether any of these events must be read. Plain searches: a pattern of alternatives costs ten times as much."""
+    return (
+        b'"error"' in ready
+        or b'"usage":{' in ready
+        or b'"usage": {' in ready
+        or b'"tool_calls"' in ready
+        or b'"call_id"' in ready
+        or b'"response":' in ready
+    )
+
+
+def ends(ready: bytes) -> bool:
+    """Whether a choice, or the response, says why it ends."""
+    return (
+        b'"finish_reason":"' in ready
+        or b'"finish_reason": "' in ready
+        or (b'"response.' in ready and ENDED.search(ready) is not None)
+    )
+
+
+def split(ready: bytes) -> list[bytes]:
+    """Whole events, cut after every blank line; joined, they are the input again."""
     ends = [match.end() for match in END.finditer(ready)]
     return [ready[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def payload(event: bytes) -> bytes:
+    """The data of one event; empty when it has none, as a comment."""
+    return b"\n".join(DATA.findall(event))

@@ -20,7 +20,8 @@ def admissible(
     *,
     globs: Sequence[str],
     needs: frozenset[Capability],
-    input_tokens: Sequence[float],
+    characters: int,
+    characters_per_token: Sequence[float],
     max_tokens: int | None,
 ) -> tuple[str, ...]:
     """The models that may answer, in configuration order; never empty.
@@ -30,7 +31,8 @@ def admissible(
         target: the route or model that the client named.
         globs: the client's own allow list; empty allows all.
         needs: what the query asks of a model.
-        input_tokens: (M,) the query's length in each model's tokens.
+        characters: of the query.
+        characters_per_token: (M,) by which they are counted as each model's tokens.
         max_tokens: longest answer that the client asked for, counted into the context.
 
     Raises:
@@ -47,14 +49,16 @@ def admissible(
         message = f"routing.models: {list(globs)} matches none of the models of {target}: {', '.join(named)}"
         raise InvalidRequestError(message, param="routing.models")
     capable = allowed if not needs else _capable(fleet, allowed, needs)
-    fitting = tuple(
-        name
-        for name in capable
-        if input_tokens[fleet.model_index[name]] + (max_tokens or 0) <= fleet.context[fleet.model_index[name]]
-    )
-    if not fitting:
-        raise ContextLengthError(_too_long(fleet, capable, input_tokens, max_tokens), param="messages")
-    return fitting
+    columns = [fleet.model_index[name] for name in capable]
+    lengths = [characters / characters_per_token[column] for column in columns]
+    room = [
+        length + (max_tokens or 0) <= fleet.context[column] for length, column in zip(lengths, columns, strict=True)
+    ]
+    if all(room):
+        return capable
+    if not any(room):
+        raise ContextLengthError(_too_long(fleet, capable, lengths, max_tokens), param="messages")
+    return tuple(name for name, fits in zip(capable, room, strict=True) if fits)
 
 
 def _capable(fleet: Fleet, allowed: Sequence[str], needs: frozenset[Capability]) -> tuple[str, ...]:
@@ -74,11 +78,10 @@ def unknown_name(fleet: Fleet, target: str) -> str:
     return f"no route or model is named {target[:100]!r}; GET /v1/models lists them"
 
 
-def _too_long(fleet: Fleet, names: Sequence[str], input_tokens: Sequence[float], max_tokens: int | None) -> str:
-    columns = [(name, fleet.model_index[name]) for name in names]
+def _too_long(fleet: Fleet, names: Sequence[str], tokens: Sequence[float], max_tokens: int | None) -> str:
     lengths = "; ".join(
-        f"{name}: about {input_tokens[column]:.0f} tokens, takes {fleet.context[column]:.0f}"
-        for name, column in columns
+        f"{name}: about {length:.0f} tokens, takes {fleet.context[fleet.model_index[name]]:.0f}"
+        for name, length in zip(names, tokens, strict=True)
     )
     asked = f" with {max_tokens} for the answer" if max_tokens else ""
     return f"too long for every allowed model{asked} ({lengths})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
+from math import inf
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,7 +32,7 @@ class Fleet:
             [self.model_index[endpoint.model] for endpoint in self.endpoints], dtype=np.intp
         )
         self.prices = PriceCard.of([model.price for model in self.models])
-        self.context = np.array([np.inf if m.context is None else m.context for m in self.models])
+        self.context = tuple(inf if model.context is None else float(model.context) for model in self.models)
         self.served = frozenset(endpoint.model for endpoint in self.endpoints)
         self.endpoints_of_model = {
             name: np.array([i for i, e in enumerate(self.endpoints) if e.model == name], dtype=np.intp)

@@ -54,6 +54,8 @@ class Columns:
         # a Beta with these pseudo-counts
         self.prior = Row(mean, np.sqrt(mean * (1 - mean) / (strength + 1)), np.repeat(tokens[:, None], QUANTILES, 1))
         self.characters_per_token = np.array(ratios)  # (M,)
+        self.ratios = tuple(ratios)
+        self.priors = tuple(priors)
 
     def rows(self, prediction: Prediction) -> list[Row]:
         """One row per prompt; a model without a column, or a cell that is no number, gets its prior."""

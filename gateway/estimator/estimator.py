@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 import numpy as np
 
-from gateway.core.estimate import Estimate, Source
+from gateway.core.estimate import Estimate, Expected, Source
 from gateway.core.pricing import cost_usd, expected_output
+from gateway.domain import TOKENS_PER_PRICE
 from predictors.prompt import render
 
 if TYPE_CHECKING:
@@ -66,9 +67,19 @@ class Estimator:
     async def __aexit__(self, *exc: object) -> None:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def input_tokens(self, characters: int) -> Floats:
-        """(M,) how long a text is in each model's tokens, by a fitted ratio."""
-        return characters / self._columns.characters_per_token
+    @property
+    def characters_per_token(self) -> Sequence[float]:
+        """(M,) fitted ratios."""
+        return self._columns.ratios
+
+    def expect(self, query: Query, column: int) -> Expected:
+        """A pinned model's prior: its text is not looked at, since there is nothing to compare."""
+        prior, price = self._columns.priors[column], self._fleet.models[column].price
+        inputs = query.characters / self._columns.ratios[column]
+        outputs = prior.output_tokens if query.max_tokens is None else min(prior.output_tokens, query.max_tokens)
+        outputs *= query.choices
+        cost = (inputs * price.input + outputs * price.output) / TOKENS_PER_PRICE
+        return Expected(prior.quality, cost, inputs, outputs)
 
     def prior(self, query: Query) -> Estimate:
         """What is known without looking at the text: at once, and never fails."""
@@ -110,7 +121,8 @@ class Estimator:
 
     def _priced(self, queries: Sequence[Query], rows: Sequence[Row], sources: Sequence[Source]) -> list[Estimate]:
         limits = np.array([np.inf if query.max_tokens is None else query.max_tokens for query in queries])
-        outputs = expected_output(np.stack([row.output_quantiles for row in rows]), limits)
+        choices = np.array([[query.choices] for query in queries])
+        outputs = choices * expected_output(np.stack([row.output_quantiles for row in rows]), limits)
         characters = np.array([[query.characters] for query in queries], dtype=np.float64)
         inputs = characters / self._columns.characters_per_token
         costs = cost_usd(self._fleet.prices, inputs, outputs)

@@ -35,13 +35,13 @@ def header_text(name: str) -> bytes:
 
 def decision_headers(decision: Decision) -> Headers:
     """What was decided. The cost is the actual one where the whole answer is known, else the predicted."""
-    cost = decision.predicted_cost_usd if decision.cost_usd is None else decision.cost_usd
+    cost = decision.expected.cost_usd if decision.cost_usd is None else decision.cost_usd
     headers = [
         (b"x-paretogate-decision", decision.query.id.encode()),
         (b"x-paretogate-model", header_text(decision.model)),
         (b"x-paretogate-endpoint", header_text(decision.endpoint)),
         (b"x-paretogate-cost-usd", b"%.9f" % cost),
-        (b"x-paretogate-quality", b"%.4f" % decision.predicted_quality),
+        (b"x-paretogate-quality", b"%.4f" % decision.expected.quality),
         (b"x-paretogate-overhead-ms", b"%.3f" % (decision.watch.total * 1000)),
     ]
     if decision.query.preferences.explain:

@@ -20,7 +20,15 @@ def admitted(
     tokens: float = 10,
     max_tokens: int | None = None,
 ) -> tuple[str, ...]:
-    return admissible(FLEET, target, globs=globs, needs=needs, input_tokens=[tokens] * 4, max_tokens=max_tokens)
+    return admissible(
+        FLEET,
+        target,
+        globs=globs,
+        needs=needs,
+        characters=round(4 * tokens),
+        characters_per_token=[4.0] * 4,
+        max_tokens=max_tokens,
+    )
 
 
 def test_a_route_admits_its_served_models() -> None:
