@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from gateway.lab.replay_answers import Answer
 
-MIN_GAP = 0.004  # seconds; writes that are due closer together leave in one
+MIN_GAP = 0.02  # seconds, a real token at the default pace: writes that are due closer together leave in one
 
 
 @dataclass(frozen=True, slots=True)
