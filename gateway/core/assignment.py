@@ -20,6 +20,9 @@ class Step(StrEnum):
     INCUMBENT = "incumbent"  # the solver was late or failed: the best feasible answer at hand
 
 
+EXACT = (Step.ARGMIN, Step.TRANSPORT)
+
+
 @dataclass(frozen=True, slots=True)
 class Warm:
     """Prices that one batch leaves for the next, in nano-dollars per unit of each row. Any values are legal."""
@@ -36,7 +39,7 @@ class Assignment:
     bound: int  # nano-dollars: no assignment that leaves as few without room, at this quality, is cheaper
     step: Step
     gain: int  # nano-dollars saved against placing the queries one by one, each at its own best
-    shadow: Ints  # (E,) nano-dollars that one more slot would have saved; 0 where there was room
+    shadow: Ints  # (E,) nano-dollars that one more slot would have saved; an estimate unless the step is EXACT
     without_room: int = 0  # queries HELD though they may not wait: no room was left for them
     missing_quality: int = 0  # what the batch-quality row lacks, in 1/10,000 summed; this is the best there is
     warm: Warm | None = None  # for the next batch with the same rows

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gateway.core.assignment import EXACT
 from gateway.core.explanation import Alternative, Choice, Explanation, Reason, Scarcity
 from gateway.core.problem import HELD, NANO, QUALITY_UNIT, SCORE_LIMIT
 from gateway.core.rows import load_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from gateway.core.assignment import Assignment
     from gateway.core.problem import Floats, Ints, Problem
 
-MILLI = 1_000
+MILLI = THOUSAND = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,7 @@ class Names:
 def explain(problem: Problem, assignment: Assignment, names: Names) -> Explanation:
     """Puts an assignment into words."""
     view = _View(problem, assignment, names)
-    scarce = tuple(view.scarcity(endpoint) for endpoint in np.flatnonzero(view.full).tolist())
+    scarce = [view.full_slots(endpoint) for endpoint in np.flatnonzero(view.full).tolist()]
     return Explanation(
         step=assignment.step.value,
         objective_usd=assignment.objective / NANO,
@@ -41,7 +42,7 @@ def explain(problem: Problem, assignment: Assignment, names: Names) -> Explanati
         gap=assignment.gap,
         gain_usd=assignment.gain / NANO,
         choices=tuple(view.choice(query) for query in range(problem.shape[0])),
-        scarce=scarce,
+        scarce=(*scarce, *view.short_tokens()),
         words=_batch_words(problem, assignment),
     )
 
@@ -54,6 +55,7 @@ class _View:
         self._names = names
         self._choice = assignment.choice
         self._shadow = assignment.shadow
+        self._warm = assignment.warm if assignment.step not in EXACT else None
         self._load = load_of(problem, assignment.choice)
         self._slots = np.maximum(problem.slots, 0)
         self._rooms = [(row, row.room - _used(row.need, assignment.choice)) for row in problem.tokens]
@@ -84,17 +86,35 @@ class _View:
             words=_choice_words(name, alternatives, may_hold=bool(self._problem.may_hold[query])),
         )
 
-    def scarcity(self, endpoint: int) -> Scarcity:
-        """One full endpoint, and what more room there would be worth."""
+    def full_slots(self, endpoint: int) -> Scarcity:
+        """One full endpoint, and what one more slot there would be worth."""
         name, saving = self._names.endpoints[endpoint], int(self._shadow[endpoint]) / NANO
         worth = f"; one more slot there would have saved {saving * MILLI:.3g} m$" if saving else ""
         return Scarcity(
             endpoint=name,
-            slots=int(self._slots[endpoint]),
+            row="slots",
+            room=int(self._slots[endpoint]),
             taken=int(self._load[endpoint]),
             saving_usd=saving,
             words=f"{name} was full{worth}",
         )
+
+    def short_tokens(self) -> Iterator[Scarcity]:
+        """Endpoints whose tokens have a price, by the prices that the joint solve left."""
+        endpoints, warm = self._problem.shape[1], self._warm
+        for number, (row, left) in enumerate(self._rooms, 1):
+            prices = np.zeros(0) if warm is None else warm.prices[endpoints * number : endpoints * (number + 1)]
+            for endpoint in np.flatnonzero(prices > 0).tolist():
+                name, saving = self._names.endpoints[endpoint], float(prices[endpoint]) * THOUSAND / NANO
+                worth = f"a thousand more would have saved about {saving * MILLI:.3g} m$"
+                yield Scarcity(
+                    endpoint=name,
+                    row=row.name,
+                    room=int(row.room[endpoint]),
+                    taken=int(row.room[endpoint] - left[endpoint]),
+                    saving_usd=saving,
+                    words=f"{name} was short of {row.name}; {worth}",
+                )
 
     def _alternative(self, query: int, endpoint: int, chosen: int) -> Alternative:
         reason = self._reason(query, endpoint, chosen)

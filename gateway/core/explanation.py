@@ -43,12 +43,13 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Scarcity:
-    """An endpoint without room left."""
+    """An endpoint without room left in one row."""
 
     endpoint: str
-    slots: int
+    row: str  # "slots", or the token row's name
+    room: int  # before the batch
     taken: int
-    saving_usd: float  # by one more slot
+    saving_usd: float  # by one more slot, or by a thousand more tokens
     words: str
 
 

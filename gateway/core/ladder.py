@@ -13,7 +13,7 @@ import numpy as np
 
 from gateway.core import cpsat, transport
 from gateway.core.argmin import own_best
-from gateway.core.assignment import Assignment, Step, Warm
+from gateway.core.assignment import EXACT, Assignment, Step, Warm
 from gateway.core.greedy import one_by_one
 from gateway.core.instance import make_instance
 from gateway.core.joint import Answer, solve_jointly
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 
 PREPARING_S = 1.0
-EXACT = (Step.ARGMIN, Step.TRANSPORT)
 
 
 def solve(

@@ -72,6 +72,15 @@ def test_tokens_that_are_too_many_or_gone_are_told_apart() -> None:
     assert sorted(map(list, reasons)) == [[], [Reason.NO_TOKENS], [Reason.TOO_LARGE]]
 
 
+def test_scarce_tokens_are_priced_by_the_thousand() -> None:
+    problem = traffic(2, 64, 8, load=0.6, rows=Rows(tokens=True))
+    said = explain(problem, solve(problem, budget_s=0.3), _names(problem))
+    short = [each for each in said.scarce if each.row == "tokens_per_minute"]
+    assert short
+    assert all(0.5 * each.room < each.taken <= each.room for each in short)
+    assert short[0].words.startswith(f"{short[0].endpoint} was short of tokens_per_minute; a thousand more would have")
+
+
 def test_a_quality_row_is_named_when_it_overrules_a_query() -> None:
     problem = Problem(
         score=np.array([[1, 4], [1, 4]], np.int64),

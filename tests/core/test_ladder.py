@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gateway.core.assignment import Step
-from gateway.core.ladder import at_once, solve
+from gateway.core.ladder import at_once, separable, solve
 from gateway.core.problem import HELD, NANO, UNKNOWN, Problem, nano_dollars
 from gateway.core.validate import cost_of, quality_shortfall, violations, without_room
 from tests.core.instances import Optimum, Rows, enumerate_all, small, traffic
@@ -164,3 +164,14 @@ def test_a_problem_of_the_wrong_shape_is_named() -> None:
         dataclasses.replace(problem, slots=np.ones(3, np.int64)).check()
     with pytest.raises(ValueError, match="score is float64"):
         dataclasses.replace(problem, score=np.array([[1.5, np.nan]], np.float64)).check()
+
+
+def test_the_first_rung_alone_answers_as_the_ladder_or_not_at_all() -> None:
+    for seed in range(200):
+        problem = small(seed, Rows(tokens=seed % 2 == 0))
+        alone, whole = separable(problem), solve(problem, budget_s=1.0)
+        if alone is None:
+            assert whole.step is not Step.ARGMIN
+        else:
+            assert alone.choice.tolist() == whole.choice.tolist()
+            assert (alone.objective, alone.bound, alone.step) == (whole.objective, whole.bound, Step.ARGMIN)
