@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
@@ -23,7 +22,7 @@ from gateway.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
 
     from gateway.core.decision import Decision
     from gateway.core.fleet import Fleet
@@ -79,20 +78,18 @@ class Accounts:
         self._log = log
         self._now = now
 
-    @asynccontextmanager
-    async def settling(self, decision: Decision) -> AsyncIterator[None]:
-        """Settles when the scope is left, whatever way."""
-        decision.outcome = Outcome.SERVED
+    def opened(self, decision: Decision) -> None:
+        """A query has been admitted."""
         self._log.open(decision)
-        try:
-            yield
-        except BaseException as error:
+
+    def settle(self, decision: Decision, error: BaseException | None) -> None:
+        """A query has ended, with this error or well. Called once."""
+        decision.outcome = Outcome.SERVED
+        if error is not None:
             decision.outcome = outcome_of(error, begun=decision.first_byte_s is not None)
             decision.error = error.message if isinstance(error, GatewayError) else type(error).__name__
-            raise
-        finally:
-            decision.total_s = self._now() - decision.query.arrived_at
-            self._count(decision)
+        decision.total_s = self._now() - decision.query.arrived_at
+        self._count(decision, decision.outcome)
 
     async def close(self, decision: Decision, reply: Reply, placement: Placement) -> None:
         """An upstream's part is over: what it used is charged, before its slot is freed."""
@@ -110,9 +107,8 @@ class Accounts:
     def attempted(self, endpoint: str, result: str) -> None:
         self._metrics.attempts[endpoint][result].inc()
 
-    def _count(self, decision: Decision) -> None:
-        assert decision.outcome is not None  # noqa: S101 - set on entering the scope
-        answers = self._metrics.answers(decision.query.target, decision.model, decision.outcome)
+    def _count(self, decision: Decision, outcome: Outcome) -> None:
+        answers = self._metrics.answers(decision.query.target, decision.model, outcome)
         answers.queries.inc()
         if decision.total_s is not None and decision.first_byte_s is not None:
             answers.duration.observe(decision.total_s)

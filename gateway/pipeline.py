@@ -22,6 +22,7 @@ from gateway.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
+    from types import TracebackType
 
     from gateway.accounting import Accounts
     from gateway.batcher import Batcher, Placement
@@ -47,6 +48,44 @@ class Served:
     def explain(self) -> dict[str, object]:
         """The decision in words and numbers, as far as it has come."""
         return describe(self.decision, self._fleet)
+
+
+class Serving:
+    """One query's scope, from its placement to its settlement."""
+
+    __slots__ = ("_accounts", "_decision", "_fleet", "_payload", "_pipeline", "_scope")
+
+    def __init__(
+        self, pipeline: Pipeline, decision: Decision, payload: Payload, accounts: Accounts, fleet: Fleet
+    ) -> None:
+        self._pipeline = pipeline
+        self._decision = decision
+        self._payload = payload
+        self._accounts = accounts
+        self._fleet = fleet
+        self._scope: AsyncExitStack | None = None
+
+    async def __aenter__(self) -> Served:
+        self._accounts.opened(self._decision)
+        try:
+            reply, self._scope = await self._pipeline.begin(self._decision, self._payload)
+        except BaseException as error:
+            self._accounts.settle(self._decision, error)
+            raise
+        return Served(self._decision, reply, self._fleet)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        ending = error
+        try:
+            if self._scope is not None:
+                await self._scope.__aexit__(kind, error, trace)
+        except BaseException as translated:
+            ending = translated
+            raise
+        finally:
+            self._accounts.settle(self._decision, ending)
 
 
 class Pipeline:
@@ -97,21 +136,18 @@ class Pipeline:
     def routes(self) -> Mapping[str, Route]:
         return self._fleet.routes
 
-    @asynccontextmanager
-    async def serve(self, query: Query, payload: Payload) -> AsyncIterator[Served]:
-        """An answer that has begun. Leaving the scope frees the slot, closes the upstream and settles, once.
+    def serve(self, query: Query, payload: Payload) -> Serving:
+        """The scope of an answer that has begun. Leaving it frees the slot, closes the upstream and settles, once.
 
         Raises:
-            GatewayError: nothing has been answered then.
+            GatewayError: on entering, nothing has been answered then.
         """
         decision = Decision(query=query, watch=Stopwatch(query.arrived_at))
         decision.watch.lap("parse", self._now())
-        async with self._accounts.settling(decision), AsyncExitStack() as scope:
-            reply = await self._begin(decision, payload, scope)
-            yield Served(decision, reply, self._fleet)
+        return Serving(self, decision, payload, self._accounts, self._fleet)
 
-    async def _begin(self, decision: Decision, payload: Payload, scope: AsyncExitStack) -> Reply:
-        """Tries endpoints until one begins to answer; what it holds is then on the scope.
+    async def begin(self, decision: Decision, payload: Payload) -> tuple[Reply, AsyncExitStack]:
+        """Tries endpoints until one begins to answer; what it holds then is on the scope that comes with the reply.
 
         Another endpoint of the same model comes first, by its score; then the next best model. A sole endpoint is asked
         again.
@@ -120,7 +156,8 @@ class Pipeline:
         excluded: tuple[int, ...] = ()
         for left in reversed(range(MOST_ATTEMPTS)):
             async with AsyncExitStack() as attempt:
-                placement = await attempt.enter_async_context(self._batcher.place(decision, excluded=excluded))
+                placement = await self._batcher.place(decision, excluded=excluded)
+                await attempt.enter_async_context(placement.reservation)
                 try:
                     reply = await self._open(decision, placement, payload, attempt)
                 except UpstreamError as error:
@@ -129,8 +166,7 @@ class Pipeline:
                     excluded = self._after(error, placement, excluded, decision.query)
                 else:
                     attempt.push_async_callback(self._accounts.close, decision, reply, placement)
-                    await scope.enter_async_context(attempt.pop_all())
-                    return reply
+                    return reply, attempt.pop_all()
             await asyncio.sleep(backoff(MOST_ATTEMPTS - left, self._draw))
         raise NoHealthyEndpointError("no endpoint could be tried")  # not reached: the last attempt raises
 
@@ -141,7 +177,8 @@ class Pipeline:
         if leave is None:  # another query's probe is out
             raise UpstreamBusyError(f"{endpoint.name} is being probed", endpoint=endpoint.name)
         try:
-            await attempt.enter_async_context(self._in_time(decision))
+            if decision.query.ends_at != inf:
+                await attempt.enter_async_context(self._in_time(decision))
             reply = await attempt.enter_async_context(self._upstream.open(endpoint, payload, decision.watch))
         except UpstreamError as error:
             placement.reservation.settle(0)
@@ -161,12 +198,8 @@ class Pipeline:
     @asynccontextmanager
     async def _in_time(self, decision: Decision) -> AsyncIterator[None]:
         """The client's own deadline, once an upstream is at work."""
-        ends_at = decision.query.ends_at
-        if ends_at == inf:
-            yield
-            return
         try:
-            async with asyncio.timeout_at(ends_at):
+            async with asyncio.timeout_at(decision.query.ends_at):
                 yield
         except TimeoutError as error:
             raise DeadlineError(f"{decision.endpoint} did not finish before routing.deadline_ms") from error

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from gateway.batcher import Batcher, Decider
+from gateway.batcher import Batcher, Decider, Placement
 from gateway.core.breaker import BreakerRules
 from gateway.core.decision import Decision, Stopwatch
 from gateway.core.fleet import Fleet
@@ -87,10 +87,17 @@ async def house(*, cheap: int = 2, dear: int = 2, max_waiting: int = 100, qualit
         assert sum((await book.held()).values()) == 0
 
 
+@asynccontextmanager
+async def place(its: House, decision: Decision, *, excluded: tuple[int, ...] = ()) -> AsyncIterator[Placement]:
+    placement = await its.batcher.place(decision, excluded=excluded)
+    async with placement.reservation:
+        yield placement
+
+
 async def test_a_query_gets_a_slot_and_gives_it_back() -> None:
     async with house() as its:
         decision = its.decision()
-        async with its.batcher.place(decision) as placement:
+        async with place(its, decision) as placement:
             assert its.fleet.endpoints[placement.endpoint].name == decision.endpoint
             assert (await its.book.held())[decision.endpoint] == 1
         assert set(decision.watch.parts) == {"window", "predict", "assign", "reserve"}
@@ -103,7 +110,7 @@ async def test_the_promise_decides_between_cheap_and_dear() -> None:
         chosen = []
         for number in range(300):
             text = f"{random.Random(number).uniform(0.2, 0.8):.3f}".ljust(400)  # as long as the held-out ones
-            async with its.batcher.place(its.decision(text)) as placement:
+            async with place(its, its.decision(text)) as placement:
                 chosen.append(placement.decision)
         mean = sum(decision.expected.quality for decision in chosen) / len(chosen)
         assert {decision.model for decision in chosen} == {"cheap", "dear"}
@@ -114,7 +121,7 @@ async def test_capacity_is_never_exceeded_and_everybody_is_served() -> None:
     most = {"cheap-1": 0, "dear-1": 0}
 
     async def client(its: House, number: int) -> None:
-        async with its.batcher.place(its.decision(f"0.{number % 9 + 1} text", patience=30.0)):
+        async with place(its, its.decision(f"0.{number % 9 + 1} text", patience=30.0)):
             for name, held in (await its.book.held()).items():
                 most[name] = max(most[name], held)
             await asyncio.sleep(0)
@@ -130,7 +137,7 @@ async def test_clients_that_leave_at_any_moment_leave_no_lease() -> None:
     rng = random.Random(7)
 
     async def client(its: House) -> None:
-        async with its.batcher.place(its.decision(f"0.{rng.randint(1, 9)}", patience=30.0)):
+        async with place(its, its.decision(f"0.{rng.randint(1, 9)}", patience=30.0)):
             await asyncio.sleep(rng.choice((0, 0, 0.001)))
 
     async with house() as its:
@@ -148,7 +155,7 @@ async def test_clients_that_leave_at_any_moment_leave_no_lease() -> None:
 async def test_a_pinned_model_takes_its_endpoint_without_a_prediction() -> None:
     async with house() as its:
         decision = its.decision(target="dear")
-        async with its.batcher.place(decision):
+        async with place(its, decision):
             assert decision.endpoint == "dear-1"
         assert decision.ask is None
         assert set(decision.watch.parts) == {"reserve"}
@@ -157,7 +164,7 @@ async def test_a_pinned_model_takes_its_endpoint_without_a_prediction() -> None:
 async def test_a_pinned_query_waits_for_room_and_then_gets_it() -> None:
     async with house(dear=1) as its:
         second = its.decision(target="dear")
-        async with asyncio.TaskGroup() as group, its.batcher.place(its.decision(target="dear")):
+        async with asyncio.TaskGroup() as group, place(its, its.decision(target="dear")):
             waiting = group.create_task(_take(its, second))
             while not second.times_held:  # noqa: ASYNC110 - nobody else is told
                 await asyncio.sleep(0)
@@ -166,13 +173,13 @@ async def test_a_pinned_query_waits_for_room_and_then_gets_it() -> None:
 
 
 async def _take(its: House, decision: Decision) -> None:
-    async with its.batcher.place(decision):
+    async with place(its, decision):
         pass
 
 
 async def test_without_room_until_the_deadline_it_is_refused_with_an_honest_wait() -> None:
     async with house(cheap=1, dear=1) as its:
-        async with its.batcher.place(its.decision()), its.batcher.place(its.decision()):
+        async with place(its, its.decision()), place(its, its.decision()):
             with pytest.raises(NoHeadroomError, match="cheap-1, dear-1 full") as caught:
                 await _take(its, its.decision(patience=0.05))
         assert caught.value.retry_after is not None
@@ -205,9 +212,9 @@ async def test_a_cost_cap_that_nobody_meets_is_refused() -> None:
 async def test_an_endpoint_that_failed_a_query_is_not_given_again() -> None:
     async with house(cheap=9, dear=9) as its:
         decision = its.decision()
-        async with its.batcher.place(decision) as first:
+        async with place(its, decision) as first:
             excluded = (first.endpoint,)
-        async with its.batcher.place(decision, excluded=excluded) as second:
+        async with place(its, decision, excluded=excluded) as second:
             assert second.endpoint != first.endpoint
 
 

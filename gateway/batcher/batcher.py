@@ -63,9 +63,8 @@ class Batcher:
                     task.cancel()
                 self._decider.close()
 
-    @asynccontextmanager
-    async def place(self, decision: Decision, *, excluded: tuple[int, ...] = ()) -> AsyncIterator[Placement]:
-        """A slot for the query, held for as long as the scope is open.
+    async def place(self, decision: Decision, *, excluded: tuple[int, ...] = ()) -> Placement:
+        """A slot for the query. Enter its reservation at once: leaving that frees the slot.
 
         Args:
             decision: the query's story so far; what is estimated and decided is written into it.
@@ -81,8 +80,7 @@ class Batcher:
             placement = await self._decider.pinned(decision, excluded)
         if placement is None:
             placement = await self._stand_in_line(decision, excluded)
-        async with placement.reservation:
-            yield placement
+        return placement
 
     async def _stand_in_line(self, decision: Decision, excluded: tuple[int, ...]) -> Placement:
         waiter = self._line.join(decision, excluded)
