@@ -12,7 +12,7 @@ import uvicorn
 from gateway.app import application
 from gateway.discovery import discover
 from gateway.lab.demo import demo_endpoints
-from gateway.server import server_config
+from gateway.server import server_config, settle_memory
 from gateway.settings import from_tree
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def serve_found(env: Mapping[str, str], *, host: str, port: int) -> None:
 async def _serve(env: Mapping[str, str], *, host: str, port: int) -> None:
     async with _found(env, port) as (settings, demonstration):
         app = application(settings, demonstration=demonstration)
+        settle_memory()
         await uvicorn.Server(server_config(app, settings, host, port)).serve()
 
 
