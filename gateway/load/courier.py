@@ -109,7 +109,7 @@ class Courier:
     async def _return(self) -> None:
         loop = asyncio.get_running_loop()
         left_at, delay = loop.time(), FIRST_RETRY_S
-        alone = loop.call_later(MOMENT_S, self._outbox.alone)
+        alone = loop.call_later(MOMENT_S, self._alone)
         while not await self._exchange(WRITE):
             await asyncio.sleep(delay)
             delay = min(2 * delay, LAST_RETRY_S)
@@ -172,5 +172,9 @@ class Courier:
     def _lose(self) -> None:
         if self._outbox.shared:
             self._observer.sharing(shared=False)
-            log.warning("the load is no longer shared through Redis (%s): this replica goes by its own view", self._why)
+            log.info("Redis does not answer (%s): this replica goes by its own view of the load", self._why)
         self._outbox.part()
+
+    def _alone(self) -> None:
+        log.warning("Redis is away (%s): this replica takes its share of each capacity", self._why)
+        self._outbox.alone()
