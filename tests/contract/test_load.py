@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
@@ -14,6 +14,7 @@ from gateway.load.base import UNLIMITED, Claim, Foreign, Remaining
 from gateway.load.memory import MemoryLoadBook
 from gateway.load.redis import RedisLoadBook
 from gateway.load.reservation import reserve
+from tests.contract.crowd import Crowd
 from tests.redis_server import BINARIES, RedisServer
 
 if TYPE_CHECKING:
@@ -265,47 +266,12 @@ async def test_waiting_ends_when_a_report_is_stale(opened: Opened) -> None:
             await book.freed()
 
 
-class _Crowd:
-    """Queries that take several slots each, and fail, end or are cancelled at any step. Counts who is inside."""
-
-    def __init__(self, book: LoadBook, limits: Mapping[str, int], rng: random.Random) -> None:
-        self.book = book
-        self.limits = limits
-        self.rng = rng
-        self.inside = dict.fromkeys(limits, 0)
-
-    async def query(self, name: int) -> None:
-        rng = self.rng
-        claims = [Claim(f"{name}/{i}", rng.choice("ab"), rng.randrange(50)) for i in range(rng.randrange(1, 4))]
-        with suppress(ConnectionResetError):
-            async with AsyncExitStack() as stack:
-                for held in await reserve(self.book, claims):
-                    if held is not None:
-                        await stack.enter_async_context(held)
-                        stack.enter_context(self.counted(held.endpoint))
-                        held.settle(rng.randrange(100))
-                for _ in range(rng.randrange(4)):
-                    await asyncio.sleep(0)
-                if rng.random() < 0.2:
-                    raise ConnectionResetError
-        await self.book.release(rng.choice(claims).lease_id)
-
-    @contextmanager
-    def counted(self, endpoint: str) -> Iterator[None]:
-        self.inside[endpoint] += 1
-        try:
-            assert self.inside[endpoint] <= self.limits[endpoint]
-            yield
-        finally:
-            self.inside[endpoint] -= 1
-
-
 @pytest.mark.parametrize("seed", range(8))
 async def test_after_any_interleaving_nothing_is_held_and_never_was_too_much(opened: Opened, seed: int) -> None:
     limits = {"a": 3, "b": 1}
     rng = random.Random(seed)
     async with opened({name: Capacity(slots, kv_tokens=120) for name, slots in limits.items()}) as book:
-        crowd = _Crowd(book, limits, rng)
+        crowd = Crowd(book, limits, rng)
         loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as group:
             for name in range(100):
