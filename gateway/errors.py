@@ -19,6 +19,7 @@ GatewayError
     ├── UpstreamCredentialsError    502, ours are refused: for the operator to mend
     ├── UpstreamBusyError           its own 429: go elsewhere, and leave it alone for a while
     ├── UpstreamRejectedError       the upstream's own 4xx, passed on as it came
+    ├── UpstreamToldError           it said so itself, inside its stream
     └── NoHealthyEndpointError      503, everyone is down
 """
 
@@ -134,6 +135,10 @@ class UpstreamRejectedError(UpstreamError):
         super().__init__(f"{endpoint} answered {upstream_status}", endpoint=endpoint)
         self.body = body  # in OpenAI shape
         self.upstream_status = upstream_status
+
+
+class UpstreamToldError(UpstreamError):
+    """The endpoint failed in the middle of a stream, and its own error event has gone on to the client."""
 
 
 class NoHealthyEndpointError(UpstreamError):

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, Self
 import aiohttp
 import msgspec
 
+from gateway import __version__
 from gateway.core.events import EventStream
 from gateway.core.rejections import code_of, rejection
 from gateway.core.reports import Report, read_report
-from gateway.errors import UpstreamError
+from gateway.errors import UpstreamError, UpstreamToldError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -28,6 +29,8 @@ BODY_LIMIT: Final = 64 * 1024 * 1024  # bytes of one answer that is not streamed
 ERROR_LIMIT: Final = 64 * 1024  # bytes of an error that are read
 EVENTS: Final = "text/event-stream"
 OK: Final = 200
+# answers are read as bytes, so they are to come as such; some providers refuse clients without a name
+SENT_ALWAYS: Final = {"accept-encoding": "identity", "user-agent": f"paretogate/{__version__}"}
 # hop-by-hop, or ours to say
 NOT_PASSED_BACK: Final = frozenset(
     {
@@ -38,6 +41,7 @@ NOT_PASSED_BACK: Final = frozenset(
         b"keep-alive",
         b"proxy-authenticate",
         b"proxy-authorization",
+        b"proxy-connection",
         b"server",
         b"set-cookie",
         b"te",
@@ -81,6 +85,7 @@ class Guard:
     def __init__(self, timeouts: Timeouts, now: Callable[[], float]) -> None:
         self.now = now
         self.opened_at = self.now()
+        self.begun = False  # some of the answer is here
         self._ends_at = self.opened_at + timeouts.total
         self.timeout = asyncio.timeout_at(min(self._ends_at, self.opened_at + timeouts.first_byte))
 
@@ -109,8 +114,6 @@ class Reply:
         self.headers = _passed_back(answer)
         self.first = begun.first
         self.report = begun.report  # a stream's grows as it is read
-        self.whole = begun.events is None
-        self.delivered = 0  # events with content that have been handed on
         self.opened_at = guard.opened_at
         self.first_at = guard.now()
         self._answer = answer
@@ -121,6 +124,16 @@ class Reply:
     def usage(self) -> Usage | None:
         """As far as it has been told."""
         return self.report.usage
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is missing."""
+        return self._events is None or self._events.whole
+
+    @property
+    def delivered(self) -> int:
+        """Events that have been handed on: about a token each."""
+        return self._events.events if self._events is not None else 0
 
     @property
     def streamed(self) -> bool:
@@ -136,34 +149,30 @@ class Reply:
         yield self.first
         if self._events is None:
             return
+        name = self.endpoint.name
         async for chunk in self._rest(self._events):
             yield chunk
-        if last := self._events.flush():
-            yield last
-        self._note(self._events)
+            if self._events.error:
+                raise UpstreamToldError(f"{name} failed in the middle of its answer", endpoint=name)
         if not self.whole:
-            raise UpstreamError(f"{self.endpoint.name} ended in the middle of its answer", endpoint=self.endpoint.name)
+            raise UpstreamError(f"{name} ended in the middle of its answer", endpoint=name)
 
     async def _rest(self, events: EventStream) -> AsyncIterator[bytes]:
-        content = self._answer.content
+        content, name = self._answer.content, self.endpoint.name
         while True:
             self._guard.allow(self.endpoint.timeouts.idle)
             try:
                 chunk = await content.readany()
             except aiohttp.ClientError as error:
-                raise UpstreamError(f"{self.endpoint.name} broke off", endpoint=self.endpoint.name) from error
+                raise UpstreamError(f"{name} broke off in the middle of its answer", endpoint=name) from error
             self._guard.allow(None)  # a slow client is not the upstream's fault
+            ready = events.feed(chunk) if chunk else events.flush()
+            if ready:
+                yield ready
             if not chunk:
                 return
             if events.overflowing:
-                raise UpstreamError(f"{self.endpoint.name} sent an endless event", endpoint=self.endpoint.name)
-            ready = events.feed(chunk)
-            self._note(events)
-            if ready:
-                yield ready
-
-    def _note(self, events: EventStream) -> None:
-        self.delivered, self.whole = events.events, events.whole
+                raise UpstreamError(f"{name} sent an endless event", endpoint=name)
 
 
 class Upstream:
@@ -191,7 +200,10 @@ class Upstream:
         # Leases limit what is in flight; a second limit here would only hide load from them.
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30, ttl_dns_cache=60)
         self._session = aiohttp.ClientSession(
-            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), request_class=TimedRequest
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers=SENT_ALWAYS,
+            request_class=TimedRequest,
         )
         return self
 
@@ -227,24 +239,36 @@ class Upstream:
     async def begin(self, endpoint: Endpoint, answer: aiohttp.ClientResponse, payload: Payload) -> Begun:
         """The answer's first bytes: all of them, or a stream's first event."""
         if answer.status != OK:
-            text = await answer.content.read(ERROR_LIMIT)
+            text = await _read(answer, ERROR_LIMIT)
             raise rejection(answer.status, text, answer.headers, endpoint.name, now=self._wall())
         if payload.stream and answer.content_type == EVENTS:
             return await self._first_events(endpoint, answer, EventStream(strip_usage=not payload.include_usage))
-        whole = await _whole_answer(endpoint, answer)
-        return Begun(whole, None, _report(endpoint, whole, answer))
+        whole = await _read(answer, BODY_LIMIT)
+        if len(whole) > BODY_LIMIT:
+            raise UpstreamError(f"{endpoint.name} sent more than {BODY_LIMIT} bytes", endpoint=endpoint.name)
+        return Begun(whole, None, self._report(endpoint, answer, whole))
 
     async def _first_events(self, endpoint: Endpoint, answer: aiohttp.ClientResponse, events: EventStream) -> Begun:
-        """Reads up to the first whole event. One that is an error becomes its real status."""
+        """Reads up to the first whole event that is no comment. One that is an error becomes its real status."""
+        first = b""
         while chunk := await answer.content.readany():
-            ready = events.feed(chunk)
-            if events.error:
+            first += events.feed(chunk)
+            if events.error:  # nothing has gone on to the client yet
                 raise rejection(code_of(events.error), events.error, answer.headers, endpoint.name, now=self._wall())
+            if events.events:
+                return Begun(first, events, events.report)
             if events.overflowing:
                 break
-            if ready:
-                return Begun(ready, events, events.report)
         raise UpstreamError(f"{endpoint.name} sent no event", endpoint=endpoint.name)
+
+    def _report(self, endpoint: Endpoint, answer: aiohttp.ClientResponse, whole: bytes) -> Report:
+        try:
+            report = read_report(whole)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise UpstreamError(f"{endpoint.name} answered with no JSON object", endpoint=endpoint.name) from error
+        if report.failed:
+            raise rejection(code_of(whole), whole, answer.headers, endpoint.name, now=self._wall())
+        return report
 
 
 class Opening:
@@ -273,6 +297,7 @@ class Opening:
             raise
         self._watch.skip(self._guard.now())
         self._guard.allow(None)
+        self._guard.begun = True
         return Reply(self._endpoint, self._answer, begun, self._guard)
 
     async def __aexit__(
@@ -282,12 +307,13 @@ class Opening:
         if self._answer is not None:
             self._answer.release()  # whatever has not been read of it closes its connection
         name = self._endpoint.name
+        late = "fell silent in the middle of its answer" if self._guard.begun else "did not answer in time"
         try:
             await self._guard.timeout.__aexit__(kind, error, trace)
         except TimeoutError:
-            raise UpstreamError(f"{name} took too long", endpoint=name) from error
+            raise UpstreamError(f"{name} {late}", endpoint=name) from error
         if isinstance(error, TimeoutError):
-            raise UpstreamError(f"{name} took too long", endpoint=name) from error
+            raise UpstreamError(f"{name} {late}", endpoint=name) from error
         if isinstance(error, aiohttp.ClientError):
             reason = type(error).__name__
             raise UpstreamError(f"{name} could not be reached: {reason}", endpoint=name) from error
@@ -302,28 +328,24 @@ class TimedRequest(aiohttp.ClientRequest):
         return await super().send(conn)
 
 
-async def _whole_answer(endpoint: Endpoint, answer: aiohttp.ClientResponse) -> bytes:
+async def _read(answer: aiohttp.ClientResponse, limit: int) -> bytes:
+    """The body, or its beginning when it is longer than the limit."""
     parts, size = [], 0
-    while chunk := await answer.content.readany():
+    while size <= limit and (chunk := await answer.content.readany()):
         parts.append(chunk)
         size += len(chunk)
-        if size > BODY_LIMIT:
-            raise UpstreamError(f"{endpoint.name} sent more than {BODY_LIMIT} bytes", endpoint=endpoint.name)
     return b"".join(parts)
 
 
-def _report(endpoint: Endpoint, whole: bytes, answer: aiohttp.ClientResponse) -> Report:
-    try:
-        report = read_report(whole)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UpstreamError(f"{endpoint.name} answered with no JSON", endpoint=endpoint.name) from error
-    if report.failed:
-        raise rejection(code_of(whole), whole, answer.headers, endpoint.name)
-    return report
-
-
 def _passed_back(answer: aiohttp.ClientResponse) -> list[tuple[bytes, bytes]]:
-    named = [(name.lower(), value) for name, value in answer.raw_headers]
+    """The headers that the client gets, in order."""
+    named = answer.headers.get("connection", "")  # hop-by-hop, as this upstream says
+    dropped = {each.strip().lower().encode("latin-1") for each in named.split(",")} if named else ()
+    pairs = [(name.lower(), value) for name, value in answer.raw_headers]
     return [
-        pair for pair in named if pair[0] not in NOT_PASSED_BACK and not pair[0].startswith(NOT_PASSED_BACK_PREFIXES)
+        pair
+        for pair in pairs
+        if pair[0] not in NOT_PASSED_BACK
+        and not pair[0].startswith(NOT_PASSED_BACK_PREFIXES)
+        and pair[0] not in dropped
     ]

@@ -125,7 +125,8 @@ def read_report(data: bytes) -> Report:
 
 def _continuations(answer: Answer) -> Iterator[str]:
     """Ids of tool calls, and of a response that is kept at the upstream."""
-    for choice in (_lenient(CHOICES, answer.choices) or ()) if b'"tool_calls"' in bytes(answer.choices) else ():
+    choices = _lenient(CHOICES, answer.choices) if b'"tool_calls"' in bytes(answer.choices) else None
+    for choice in choices or ():
         said = choice.message or choice.delta
         yield from (call.id for call in (said.tool_calls if said else None) or () if call.id)
     items = [*(_lenient(ITEMS, answer.output) or ()), _lenient(ITEM, answer.item)]

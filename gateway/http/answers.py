@@ -24,7 +24,6 @@ EVENTS: Final[Headers] = [
 ]
 EVENT_NAMES: Final = frozenset(name for name, _ in EVENTS)
 PING: Final = b": ping\n\n"
-DONE: Final = b"data: [DONE]"
 NO_RETRY: Final = (b"x-should-retry", b"false")
 
 
@@ -88,8 +87,3 @@ def error_headers(error: GatewayError) -> Headers:
 def error_event(error: GatewayError) -> bytes:
     """For a stream that has begun. No end marker follows."""
     return b"data: " + error_body(error) + b"\n\n"
-
-
-def explaining_event(routing: bytes) -> bytes:
-    """One more chunk before the end marker, with nothing but the decision."""
-    return b'data: {"object":"chat.completion.chunk","choices":[],"routing":' + routing + b"}\n\n"

@@ -7,16 +7,15 @@ import logging
 import re
 import secrets
 from math import inf
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
-import msgspec
-
-from gateway.errors import GatewayError, InvalidRequestError, TooLargeError, UpstreamError
+from gateway.errors import GatewayError, InvalidRequestError, TooLargeError, UpstreamError, UpstreamToldError
 from gateway.http import answers
 from gateway.http.body import read
+from gateway.http.explained import explained_body, explained_events
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
 
     from gateway.http.answers import Headers
     from gateway.http.body import Call
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 OK: Final = 200
+WATCH_S: Final = 0.01  # a client that leaves sooner is noticed then: well within the 50 ms that are promised
 SANE_ID: Final = re.compile(rb"[A-Za-z0-9_.:\-]{1,128}")
 PLAIN_NUMBER: Final = re.compile(rb"[0-9]{1,6}(\.[0-9]{1,6})?")
 
@@ -98,19 +98,49 @@ class Exchange:
     async def fail(self, error: GatewayError) -> None:
         """The error as an answer, or inside a stream that has begun: then no end marker follows."""
         if self.started:
-            await self.end(answers.error_event(error))
+            await self.end(b"" if isinstance(error, UpstreamToldError) else answers.error_event(error))
         else:
             await self.whole(answers.error_status(error), answers.error_headers(error), answers.error_body(error))
 
     async def ping(self, every_s: float) -> None:
         """Comments into a stream that is silent, for load balancers that cut what is. The first one begins it."""
         while True:
-            await asyncio.sleep(every_s)
             if self.silent:
                 if not self.started:
                     await self.start(OK, answers.EVENTS)
                 await self.write(answers.PING)
             self.silent = True
+            await asyncio.sleep(every_s)
+
+
+class Company:
+    """Tasks that begin when a request has gone on for some time, and end with it.
+
+    Most answers are over before their client could leave: starting a task for each would cost more than reading it.
+    """
+
+    __slots__ = ("_group", "_loop", "_tasks", "_timers")
+
+    def __init__(self, group: asyncio.TaskGroup, loop: asyncio.AbstractEventLoop) -> None:
+        self._group = group
+        self._loop = loop
+        self._timers: list[asyncio.TimerHandle] = []
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def after(self, seconds: float, work: Callable[..., Coroutine[Any, Any, None]], *arguments: float) -> None:
+        self._timers.append(self._loop.call_later(seconds, self._begin, work, arguments))
+
+    def _begin(self, work: Callable[..., Coroutine[Any, Any, None]], arguments: tuple[float, ...]) -> None:
+        self._tasks.append(self._group.create_task(work(*arguments)))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        for task in self._tasks:
+            task.cancel()
 
 
 class Inference:
@@ -147,14 +177,13 @@ class Inference:
 
     async def _while_client_stays(self, exchange: Exchange, call: Call, arrived_at: float) -> None:
         """Cancels the work in the moment in which the client leaves; with it go its slot and its upstream."""
+        loop = asyncio.get_running_loop()
         try:
-            async with asyncio.TaskGroup() as group:
-                company = [group.create_task(exchange.until_gone())]
+            async with asyncio.TaskGroup() as group, Company(group, loop) as company:
+                company.after(WATCH_S, exchange.until_gone)
                 if call.stream and self._ping_s:
-                    company.append(group.create_task(exchange.ping(self._ping_s)))
+                    company.after(self._ping_s, exchange.ping, self._ping_s)
                 await self._serve(exchange, call, arrived_at)
-                for task in company:
-                    task.cancel()
         except BaseExceptionGroup as errors:
             raise the_one(errors) from None
 
@@ -165,7 +194,7 @@ class Inference:
         query = pipeline.admit(call.query(decision_id(), arrived_at, patience_s(exchange.headers)))
         async with pipeline.serve(query, call) as served:
             if served.reply.streamed:
-                await _stream(exchange, served)
+                await _stream(exchange, served, self._surface)
                 return
         if exchange.started:
             raise UpstreamError("the upstream did not stream", endpoint=served.decision.endpoint)
@@ -176,27 +205,19 @@ class Inference:
 def _whole(served: Served) -> tuple[Headers, bytes]:
     body, decision = served.reply.first, served.decision
     if decision.query.preferences.explain:
-        body = body.rstrip()[:-1] + b',"routing":' + explanation(served) + b"}"
+        body = explained_body(body, served)
     return [*served.reply.headers, *answers.decision_headers(decision)], body
 
 
-async def _stream(exchange: Exchange, served: Served) -> None:
+async def _stream(exchange: Exchange, served: Served, surface: Surface) -> None:
     if not exchange.started:
         kept = [pair for pair in served.reply.headers if pair[0] not in answers.EVENT_NAMES]
         decided = answers.decision_headers(served.decision)
         await exchange.start(served.reply.status, [*answers.EVENTS, *kept, *decided])
     explain = served.decision.query.preferences.explain
     async for chunk in served.reply.chunks():
-        if explain and (marker := chunk.rfind(answers.DONE)) >= 0:
-            event = answers.explaining_event(explanation(served))
-            await exchange.write(chunk[:marker] + event + chunk[marker:])
-        else:
-            await exchange.write(chunk)
+        await exchange.write(explained_events(chunk, served, surface) if explain else chunk)
     await exchange.end()
-
-
-def explanation(served: Served) -> bytes:
-    return msgspec.json.encode(served.explain())
 
 
 def the_one(errors: BaseExceptionGroup[BaseException]) -> BaseException:

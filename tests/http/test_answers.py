@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 
-import numpy as np
 import pytest
 
 from gateway import errors
 from gateway.core.decision import Decision, Stopwatch
-from gateway.core.estimate import Estimate, Source
+from gateway.core.estimate import Expected
 from gateway.domain import Preferences, Query
 from gateway.http import answers
 
@@ -18,10 +17,9 @@ def decided(*, explain: bool = False, model: str = "small") -> Decision:
     watch = Stopwatch(0.0)
     for number, part in enumerate(("parse", "window", "predict", "assign", "reserve", "connect"), start=1):
         watch.lap(part, number * 1.2345e-3 + number * number * 1e-7)
-    row = np.array([0.75])
-    estimate = Estimate(row, row, row, row, np.array([1.5e-6]), Source.PREDICTED)
     query = Query(id="dec_1", target="auto", messages=b"[]", preferences=Preferences(explain=explain))
-    return Decision(query=query, watch=watch, estimate=estimate, endpoint="one", model=model)
+    expected = Expected(quality=0.75, cost_usd=1.5e-6, input_tokens=1.0, output_tokens=1.0)
+    return Decision(query=query, watch=watch, expected=expected, endpoint="one", model=model)
 
 
 def test_headers_say_what_was_decided() -> None:

@@ -1,0 +1,105 @@
+"""The real gateway under the real server, inside the test's own loop."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+
+from gateway.app import Gateway, now
+from gateway.http.application import Application
+from gateway.http.control import control
+from gateway.server import server_config
+from gateway.settings import Settings, from_tree
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import aiohttp
+
+LEASES = re.compile(r'^paretogate_leases\{endpoint="(.+)"\} (\S+)$', re.MULTILINE)
+
+
+class Server(uvicorn.Server):
+    """Says when it listens, and stops when it is told instead of at the next tick of its clock."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+        self.stop = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+    async def main_loop(self) -> None:
+        await self.stop.wait()
+
+
+def settings(endpoints: dict[str, str], **more: Any) -> Settings:  # noqa: ANN401 - sections of any shape
+    """A configuration with one model per endpoint of the same name; `x=url` is endpoint `x`, in order of price."""
+    tree: dict[str, object] = {
+        "version": 1,
+        "models": [
+            {"name": name, "price": {"input": place, "output": place}, "prior": {"quality": 0.5 + 0.1 * place}}
+            for place, name in enumerate(endpoints, start=1)
+        ],
+        "endpoints": [{"name": f"{name}-1", "model": name, "url": url} for name, url in endpoints.items()],
+        "routes": [{"name": "auto", "objective": {"tradeoff": 0}}],
+        **more,
+    }
+    return from_tree(tree, {}, source="test")
+
+
+@asynccontextmanager
+async def serving(gateway: Gateway) -> AsyncIterator[str]:
+    """Serves a gateway until the block ends; gives its URL without a path."""
+
+    @asynccontextmanager
+    async def lifespan(_: Application) -> AsyncIterator[None]:
+        async with gateway.running():
+            yield
+
+    app = Application(
+        lambda: gateway.pipeline,
+        control(gateway),
+        lifespan=lifespan,
+        body_limit=int(gateway.settings.server.max_body_mb * 2**20),
+        ping_s=gateway.settings.server.ping_s,
+        now=now,
+    )
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        config = server_config(app, gateway.settings, "127.0.0.1", 0)
+        config.log_level = "error"
+        server = Server(config)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(server.serve([listener]))
+            await server.listening.wait()
+            try:
+                yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+            finally:
+                server.stop.set()
+
+
+@asynccontextmanager
+async def gateway(its: Settings) -> AsyncIterator[str]:
+    """Serves a configuration until the block ends; gives its URL without a path."""
+    async with serving(Gateway(its)) as url:
+        yield url
+
+
+async def leases(session: aiohttp.ClientSession, url: str) -> dict[str, int]:
+    """Slots held, by endpoint, as the metrics tell."""
+    async with session.get(f"{url}/metrics") as answer:
+        return {name: int(float(held)) for name, held in LEASES.findall(await answer.text())}
+
+
+async def until_idle(session: aiohttp.ClientSession, url: str) -> None:
+    """Returns once no slot is held."""
+    while sum((await leases(session, url)).values()):
+        pass
