@@ -96,9 +96,12 @@ def _certified(instance: Instance, answer: Answer, warm: Warm | None = None) -> 
     choice = answer.choice
     objective = instance.objective(choice)
     without_room = instance.without_room(choice)
-    greedy = choice if answer.step is Step.ARGMIN else answer.greedy
+    if answer.step is Step.ARGMIN:
+        gain = 0
+    else:
+        gain = instance.objective(one_by_one(instance) if answer.greedy is None else answer.greedy) - objective
     if answer.step in EXACT:
-        bound, shadow = objective, slot_savings(instance, choice)
+        bound, shadow = objective, slot_savings(instance, choice, at_own_best=answer.step is Step.ARGMIN)
     else:
         bound = math.floor(answer.bound - ROUNDING * abs(answer.bound)) - without_room * instance.penalty
         shadow = _prices_of_slots(instance, answer.warm)
@@ -107,7 +110,7 @@ def _certified(instance: Instance, answer: Answer, warm: Warm | None = None) -> 
         objective=objective,
         bound=min(objective, bound),
         step=answer.step,
-        gain=instance.objective(one_by_one(instance) if greedy is None else greedy) - objective,
+        gain=gain,
         shadow=shadow,
         without_room=without_room,
         missing_quality=missing_quality(instance.problem, choice),

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from gateway.core.problem import Ints
 
 
-def slot_savings(instance: Instance, choice: Ints) -> Ints:
+def slot_savings(instance: Instance, choice: Ints, *, at_own_best: bool = False) -> Ints:
     """(E,) nano-dollars, for a choice that is optimal in the slot rows; 0 where there was room.
+
+    With everybody at its own best of what is open, nobody wants a slot that frees, and the path ends at its first step.
 
     Where one more slot would also have kept a query from being left without room, only the money is counted.
     """
@@ -31,6 +33,8 @@ def slot_savings(instance: Instance, choice: Ints) -> Ints:
     if (dearer | ~(instance.fits & full)).all():
         return nothing  # nobody would rather be at a full endpoint
     change = np.where(instance.fits, instance.problem.score, CLOSED) - now[:, None]
+    if at_own_best:
+        return _money(instance, -np.where(full, np.minimum(change.min(axis=0), 0), 0))
     origin, moves = _best_moves(change, choice)
     total = np.zeros(endpoints + 1, np.int64)  # by one more slot there; the last is being held, never full
     for _ in range(endpoints):
@@ -38,9 +42,13 @@ def slot_savings(instance: Instance, choice: Ints) -> Ints:
         if (better == total[:-1]).all():
             break
         total[:-1] = better
-    saved = -total[:-1]
-    # A path that rescues a query carries one penalty more than its money.
-    return np.maximum(np.where(saved > instance.penalty // 2, saved - instance.penalty, saved), 0)
+    return _money(instance, -total[:-1])
+
+
+def _money(instance: Instance, saved: Ints) -> Ints:
+    """A path that rescues a query carries one penalty more than its money."""
+    money: Ints = np.maximum(np.where(saved > instance.penalty // 2, saved - instance.penalty, saved), 0)
+    return money
 
 
 def _best_moves(change: Ints, choice: Ints) -> tuple[Ints, Ints]:
