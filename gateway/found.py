@@ -7,12 +7,11 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import click
-import uvicorn
 
 from gateway.app import application
 from gateway.discovery import discover
 from gateway.lab.demo import demo_endpoints
-from gateway.server import server_config, settle_memory
+from gateway.server import Server, server_config, settle_memory
 from gateway.settings import from_tree
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ async def _serve(env: Mapping[str, str], *, host: str, port: int) -> None:
     async with _found(env, port) as (settings, demonstration):
         app = application(settings, demonstration=demonstration)
         settle_memory()
-        await uvicorn.Server(server_config(app, settings, host, port)).serve()
+        await Server(server_config(app, settings, host, port)).serve()
 
 
 @asynccontextmanager

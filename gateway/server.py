@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
+from contextlib import contextmanager
 from pathlib import Path
+from signal import SIGINT, SIGTERM
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
@@ -14,12 +17,34 @@ from gateway.app import application
 from gateway.settings import read
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from gateway.http.application import Application
     from gateway.settings import Settings
 
 CONFIG_VARIABLE: Final = "PARETOGATE_CONFIG"  # how worker processes are told
 GARBAGE: Final = (20_000, 20, 50)  # looking through 10,000 kept decisions took a tenth of the hot path's time
+SIGNALS: Final = (SIGTERM, SIGINT)
 BACKLOG: Final = 2048  # connections that may wait to be accepted
+
+
+class Server(uvicorn.Server):
+    """Told once to stop it takes nobody in and lets answers finish, told twice it stops; either way it ends well."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for signal in SIGNALS:
+            loop.add_signal_handler(signal, self._told)
+        try:
+            yield
+        finally:
+            for signal in SIGNALS:
+                loop.remove_signal_handler(signal)
+
+    def _told(self) -> None:
+        self.force_exit = self.should_exit
+        self.should_exit = True
 
 
 def serve(settings: Settings, *, host: str, port: int, workers: int, config: Path) -> None:
@@ -31,7 +56,7 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, config: Pat
     if workers == 1:
         app = application(settings)
         settle_memory()
-        uvicorn.Server(server_config(app, settings, host, port)).run()
+        Server(server_config(app, settings, host, port)).run()
         return
     os.environ[CONFIG_VARIABLE] = str(config)
     shared = server_config("gateway.server:worker", settings, host, port, workers=workers)
