@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import asynccontextmanager
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -158,3 +160,9 @@ def test_what_is_not_in_the_table_is_judged_by_its_size() -> None:
     assert len(set(qualities)) == len(sizes)
     assert local_model("nameless", size="3.2B")["prior"] == local_model("x-3b")["prior"]
     assert openai_model("no-such-model") is None
+
+
+def test_the_bundled_artifact_knows_who_the_models_are_like() -> None:
+    manifest = json.loads((files("predictors") / "starter" / "manifest.json").read_text(encoding="utf-8"))
+    table = json.loads((files("gateway.discovery") / "known_models.json").read_text(encoding="utf-8"))
+    assert {entry["like"] for part in ("openai", "open") for entry in table[part]} <= set(manifest["models"])

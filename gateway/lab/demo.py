@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from predictors.pool import Pool
 
 LABEL = "[demonstration endpoint] {model} is made up and only says words: "
+UNKNOWN = 40  # tokens of an answer to a question that is not bundled: made-up words are no pleasure to read
 SPEED = 10.0  # quick enough for a first look, slow enough to see a stream come in
 PRIOR_STRENGTH = 20.0  # of queries: the configuration's own default
 
@@ -35,7 +36,7 @@ async def demo_endpoints(*, speed: float = SPEED) -> AsyncIterator[dict[str, lis
     Gives `models` and `endpoints` in the shape of the configuration file. Every question is answered, not only the
     bundled ones.
     """
-    replay = Replay(PoolAnswers(demo_pool(), label=LABEL), pace=Pace(speed=speed))
+    replay = Replay(PoolAnswers(demo_pool(), label=LABEL, unknown=UNKNOWN), pace=Pace(speed=speed))
     async with serving(replay) as url:
         yield configuration(url)
 

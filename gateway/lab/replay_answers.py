@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from predictors.pool import Pool
 
 CHARACTERS_PER_TOKEN = 4  # every word of SYLLABLES and its space: so a text's length states its tokens
-TOKENS_UNKNOWN = 200  # length of an answer whose pool records none
+TOKENS_UNKNOWN = 200  # a middling answer
 SYLLABLES = (
     "lum tar vek oni sab rit mol pah zen gid fur cal nok est bim dro "
     "wix yal hep tus kor vin ema jot pil rus ohm dax quo fen lib sar "
@@ -85,10 +85,12 @@ class PoolAnswers:
     """Answers of a pool: made-up words of the recorded length, with the recorded score.
 
     `label` begins every text, with its model's name for `{model}`; it counts toward the length.
+    `unknown` is the length, in tokens, where the pool records none.
     """
 
-    def __init__(self, pool: Pool, *, label: str = "") -> None:
+    def __init__(self, pool: Pool, *, label: str = "", unknown: int = TOKENS_UNKNOWN) -> None:
         self._pool = pool
+        self._unknown = unknown
         self._labels = {name: label.format(model=name) for name in pool.models}
         self._columns = {name: column for column, name in enumerate(pool.models)}
         self._rows: dict[Prompt | str, int] = {}
@@ -111,7 +113,7 @@ class PoolAnswers:
         column = self._columns[model]
         pool = self._pool
         recorded = None if row is None else _known(pool.output_tokens, row, column)
-        wanted = TOKENS_UNKNOWN if recorded is None else max(1, round(recorded))
+        wanted = self._unknown if recorded is None else max(1, round(recorded))
         tokens = wanted if asked.limit is None else min(wanted, asked.limit)
         known_input = None if row is None else _known(pool.input_tokens, row, column)
         seed = zlib.crc32(prompt.text.encode("utf-8", "surrogatepass"))

@@ -52,5 +52,6 @@ async def test_every_question_is_answered_and_the_answer_says_what_it_is() -> No
                     assert text.startswith(f"[demonstration endpoint] {place.model} is made up")
 
 
-def test_a_demonstration_is_recognised_by_its_names() -> None:
-    assert all(model.name.startswith("demo-") for model in MODELS)
+def test_the_bundled_artifact_knows_who_the_models_are_like() -> None:
+    manifest = json.loads((files("predictors") / "starter" / "manifest.json").read_text(encoding="utf-8"))
+    assert {model.like for model in MODELS} <= set(manifest["models"])
