@@ -32,6 +32,7 @@ class RedisSums:
         self._views: dict[str, Sums] = {}
         self._pending: dict[str, Sums] = {}
         self._ready = asyncio.Event()
+        self._sending = asyncio.Lock()
         self._first: dict[str, asyncio.Event] = {}  # set once the key's sums were asked for
 
     async def add(self, key: str, delta: Mapping[str, float]) -> None:
@@ -50,7 +51,11 @@ class RedisSums:
         """Sends for as long as the block lasts, and what is left at its end."""
         try:
             async with background(self._send()):
-                yield
+                try:
+                    yield
+                finally:
+                    async with self._sending:
+                        pass  # what is on its way arrives: sent again, it would count twice
         finally:
             await self._flush()
             await self._link.close()
@@ -70,7 +75,9 @@ class RedisSums:
         while True:
             await self._ready.wait()
             self._ready.clear()
-            if not await self._flush():
+            async with self._sending:
+                sent = await self._flush()
+            if not sent:
                 await asyncio.sleep(RETRY_S)
                 self._ready.set()
 
