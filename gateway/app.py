@@ -7,6 +7,8 @@ import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
+import httpx
+
 from gateway.accounting import Accounts
 from gateway.batcher import Batcher, Decider
 from gateway.core.fleet import Fleet
@@ -21,6 +23,7 @@ from gateway.http.control import control
 from gateway.load.memory import MemoryLoadBook
 from gateway.load.redis import RedisLoadBook
 from gateway.load.sums import MemorySums
+from gateway.load.truth import Truth
 from gateway.metrics import Metrics
 from gateway.pipeline import Pipeline
 from gateway.promises import Promises
@@ -105,6 +108,9 @@ class Gateway:
                 max_waiting=settings.queue.max_size,
                 now=now,
             )
+            client = await stack.enter_async_context(httpx.AsyncClient())
+            truth = Truth(fleet.endpoints, book, client, now, random.random)
+            await stack.enter_async_context(truth.running())
             upstream = await stack.enter_async_context(Upstream(api_keys(settings), now=now, wall=wall))
             await stack.enter_async_context(batcher.running())
             accounts = Accounts(fleet, metrics=metrics, promises=promises, health=health, log=self.log, now=now)
@@ -114,6 +120,7 @@ class Gateway:
                 batcher=batcher,
                 upstream=upstream,
                 health=health,
+                truth=truth,
                 accounts=accounts,
                 max_wait_s=settings.queue.max_wait_s,
                 draw=random.random,

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from gateway.domain import Endpoint, Query, Route
     from gateway.estimator import Estimator
     from gateway.health import Health
+    from gateway.load.truth import Truth
     from gateway.upstream import Payload, Reply, Upstream
 
 MOST_ATTEMPTS: Final = 4  # endpoints that one query may meet
@@ -99,6 +100,7 @@ class Pipeline:
         batcher: Batcher,
         upstream: Upstream,
         health: Health,
+        truth: Truth,
         accounts: Accounts,
         max_wait_s: float,
         draw: Callable[[], float],
@@ -109,6 +111,7 @@ class Pipeline:
         self._batcher = batcher
         self._upstream = upstream
         self._health = health
+        self._truth = truth
         self._accounts = accounts
         self._max_wait_s = max_wait_s
         self._draw = draw
@@ -189,6 +192,8 @@ class Pipeline:
             self._health.abandoned(placement.endpoint, leave)
             raise
         self._health.answered(placement.endpoint, leave)
+        if reply.rates:
+            self._truth.heard(endpoint.name, reply.rates)
         self._note(decision, endpoint, "answered")
         decision.first_byte_s = reply.first_at - decision.query.arrived_at
         if not reply.streamed:

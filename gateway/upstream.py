@@ -51,6 +51,7 @@ NOT_PASSED_BACK: Final = frozenset(
         b"x-request-id",
     }
 )
+RATES: Final = "x-ratelimit-"
 NOT_PASSED_BACK_PREFIXES: Final = (b"x-ratelimit-", b"x-paretogate-")
 
 
@@ -112,6 +113,7 @@ class Reply:
         self.endpoint = endpoint
         self.status = answer.status
         self.headers = _passed_back(answer)
+        self.rates = _rates(answer)  # what it says is left of its limits
         self.first = begun.first
         self.report = begun.report  # a stream's grows as it is read
         self.opened_at = guard.opened_at
@@ -335,6 +337,10 @@ async def _read(answer: aiohttp.ClientResponse, limit: int) -> bytes:
         parts.append(chunk)
         size += len(chunk)
     return b"".join(parts)
+
+
+def _rates(answer: aiohttp.ClientResponse) -> dict[str, str]:
+    return {name.lower(): value for name, value in answer.headers.items() if name.lower().startswith(RATES)}
 
 
 def _passed_back(answer: aiohttp.ClientResponse) -> list[tuple[bytes, bytes]]:

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from gateway.accounting import Accounts
@@ -31,6 +32,7 @@ from gateway.feedback import DecisionLog
 from gateway.health import Health
 from gateway.load.memory import MemoryLoadBook
 from gateway.load.sums import MemorySums
+from gateway.load.truth import Truth
 from gateway.metrics import Metrics
 from gateway.pipeline import Pipeline
 from gateway.promises import Promises
@@ -52,6 +54,7 @@ class FakeReply:
         self.usage = usage
         self.first = b"{}" * 40
         self.delivered = 7
+        self.rates: dict[str, str] = {}
         self.streamed = True
         self.opened_at = self.first_at = time.monotonic()
 
@@ -146,6 +149,7 @@ async def house(upstream: FakeUpstream | None = None) -> AsyncIterator[House]:
             batcher=batcher,
             upstream=upstream,  # type: ignore[arg-type]
             health=health,
+            truth=Truth((), book, httpx.AsyncClient(), time.monotonic, random.random),
             accounts=accounts,
             max_wait_s=5.0,
             draw=lambda: 0.0,

@@ -13,7 +13,7 @@ import numpy as np
 from gateway.core.capacity import NOWHERE, roomiest
 from gateway.core.decision import Batch, Decision
 from gateway.core.estimate import UNKNOWN, Estimates
-from gateway.core.ladder import at_once, separable, solve
+from gateway.core.ladder import at_once, prepare, separable, solve
 from gateway.core.placing import Ask, Terrain, place
 from gateway.core.problem import HELD
 from gateway.domain import MinQuality
@@ -87,6 +87,7 @@ class Decider:
         self._draw = draw
         self._warm: Warm | None = None
         self._solver = ThreadPoolExecutor(max_workers=1, thread_name_prefix="solve")
+        self._solver.submit(prepare)  # the solvers take a second to load: before the first batch needs them
         self._now = now
 
     def close(self) -> None:
