@@ -40,17 +40,37 @@ class Server(uvicorn.Server):
         await self.stop.wait()
 
 
-def settings(endpoints: dict[str, str], **more: Any) -> Settings:  # noqa: ANN401 - sections of any shape
-    """A configuration with one model per endpoint of the same name; `x=url` is endpoint `x`, in order of price."""
+def settings(
+    endpoints: dict[str, str],
+    *,
+    models: dict[str, dict[str, object]] | None = None,
+    each: dict[str, object] | None = None,
+    **sections: Any,  # noqa: ANN401 - of any shape
+) -> Settings:
+    """A configuration with one model per endpoint, the cheapest and least first.
+
+    Args:
+        endpoints: model name → URL; its endpoint is `<name>-1`.
+        models: what is to be said of a model besides its price and prior.
+        each: what is to be said of every endpoint.
+        sections: others, or other routes.
+    """
     tree: dict[str, object] = {
         "version": 1,
         "models": [
-            {"name": name, "price": {"input": place, "output": place}, "prior": {"quality": 0.5 + 0.1 * place}}
+            {
+                "name": name,
+                "price": {"input": place, "output": place},
+                "prior": {"quality": 0.5 + 0.1 * place},
+                **(models or {}).get(name, {}),
+            }
             for place, name in enumerate(endpoints, start=1)
         ],
-        "endpoints": [{"name": f"{name}-1", "model": name, "url": url} for name, url in endpoints.items()],
+        "endpoints": [
+            {"name": f"{name}-1", "model": name, "url": url, **(each or {})} for name, url in endpoints.items()
+        ],
         "routes": [{"name": "auto", "objective": {"tradeoff": 0}}],
-        **more,
+        **sections,
     }
     return from_tree(tree, {}, source="test")
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fastapi import APIRouter
-    from starlette.types import Lifespan, Receive, Scope, Send
+    from starlette.types import Lifespan, Message, Receive, Scope, Send
 
     from gateway.pipeline import Pipeline
 
@@ -51,37 +51,51 @@ class Application(FastAPI):
         for prefix in PREFIXES:
             self.include_router(control, prefix=prefix, include_in_schema=bool(prefix))
         self.add_exception_handler(GatewayError, _gateway_error)
+        self.add_exception_handler(Exception, _gateway_error)
         self.add_exception_handler(RequestValidationError, _invalid)
         self.add_exception_handler(HTTPException, _http_error)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] == "POST":
-            inference = self._hot.get(scope["path"])
-            if inference is not None:
-                await inference(scope, receive, send)
-                return
-        await super().__call__(scope, receive, send)
+        if scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+            return
+        inference = self._hot.get(scope["path"]) if scope["method"] == "POST" else None
+        if inference is not None:
+            await inference(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, _identified(scope, send))
 
 
-def _respond(request: Request, error: GatewayError) -> Response:
+def _identified(scope: Scope, send: Send) -> Send:
+    """Sends the request's id with its answer."""
+    sent = dict(scope["headers"]).get(b"x-request-id", b"")
+
+    async def identified(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [(b"x-request-id", request_id(sent)), *message["headers"]]
+        await send(message)
+
+    return identified
+
+
+def _respond(error: GatewayError) -> Response:
     headers = {name.decode(): value.decode() for name, value in answers.error_headers(error)}
-    headers["x-request-id"] = request_id(request.headers.get("x-request-id", "").encode()).decode()
     return Response(answers.error_body(error), answers.error_status(error), headers)
 
 
-def _gateway_error(request: Request, error: Exception) -> Response:
-    return _respond(request, error if isinstance(error, GatewayError) else GatewayError("the gateway failed"))
+def _gateway_error(_: Request, error: Exception) -> Response:
+    return _respond(error if isinstance(error, GatewayError) else GatewayError("the gateway failed; its log says why"))
 
 
-def _invalid(request: Request, error: Exception) -> Response:
+def _invalid(_: Request, error: Exception) -> Response:
     problems = error.errors() if isinstance(error, RequestValidationError) else []
     places = [(".".join(str(part) for part in each["loc"][1:]), each["msg"]) for each in problems]
     message = "; ".join(f"{place}: {reason}" if place else reason for place, reason in places)
-    return _respond(request, InvalidRequestError(message or "the request is not valid", param=places[0][0] or None))
+    return _respond(InvalidRequestError(message or "the request is not valid", param=places[0][0] or None))
 
 
 def _http_error(request: Request, error: Exception) -> Response:
     place = f"{request.method} {request.url.path}"
     if isinstance(error, HTTPException) and error.status_code == NOT_ALLOWED:
-        return _respond(request, NotAllowedError(f"{place}: the path does not take this method"))
-    return _respond(request, NotFoundError(f"{place}: no such path"))
+        return _respond(NotAllowedError(f"{place}: the path does not take this method"))
+    return _respond(NotFoundError(f"{place}: no such path"))
