@@ -50,6 +50,7 @@ class Curve:
 
     multiplier: Floats  # USD per unit of quality
     predicted: Floats  # mean predicted quality, never falling
+    predicted_sd: Floats  # standard deviation of it between queries
     realised: Floats  # mean realised quality, never falling
     cost_usd: Floats  # mean predicted cost of a query, never falling
     cost_sd: Floats  # standard deviation of it between queries
@@ -68,7 +69,8 @@ def trace(sample: Sample, risk: float = 0.0) -> Curve:
     rows = usable.any(axis=1) & (sample.weight > 0)
     if not rows.any():
         raise ValueError("a curve needs a query that some model can serve")
-    counted = np.stack([sample.quality, filled_scores(sample), sample.cost_usd, np.square(sample.cost_usd)])[:, rows]
+    averaged = [sample.quality, filled_scores(sample), sample.cost_usd]
+    counted = np.stack([*averaged, np.square(sample.quality), np.square(sample.cost_usd)])[:, rows]
     weight = sample.weight[rows] / sample.weight[rows].sum()
     return _knots(*_climb(cost[rows], worth[rows], counted, weight))
 
@@ -135,8 +137,13 @@ def _knots(price: Floats, steps: Floats) -> Curve:
         predicted=predicted[keep],
         realised=isotonic(steps[1][keep]),
         cost_usd=cost[keep],
-        cost_sd=np.sqrt(np.maximum(steps[3] - np.square(steps[2]), 0.0))[keep],
+        predicted_sd=_deviation(steps[3], steps[0])[keep],
+        cost_sd=_deviation(steps[4], steps[2])[keep],
     )
+
+
+def _deviation(square: Floats, mean: Floats) -> Floats:
+    return np.sqrt(np.maximum(square - np.square(mean), 0.0))
 
 
 def _share(values: Floats) -> Floats:

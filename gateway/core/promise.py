@@ -5,11 +5,11 @@ the curve's sample (the surprise: what the curve foresaw less what came) and wha
 less what came). The next queries are placed where the curve, moved by the surprise, gives the goal and pays the debt
 off over a horizon:
 
-    wanted = goal + surprise / (n + PRIOR) + debt / horizon
+    wanted = goal + surprise + debt / horizon
 
 Surprise is measured against the multipliers that were used, so debt does not drive it: two first-order lags in a row,
-with real poles, which no step of traffic, prices or goal can make oscillate. All of it is a function of the sums, so
-replicas that share sums share the multiplier.
+with real poles, which no step of traffic, prices or goal can make oscillate. What chance alone would show is not acted
+on. All of it is a function of the sums, so replicas that share sums share the multiplier.
 """
 
 from __future__ import annotations
@@ -32,19 +32,24 @@ if TYPE_CHECKING:
 
 __all__ = ["Promise", "Sums", "spread"]
 
-PRIOR = 500.0  # queries by which the curve outweighs surprise
 FEEDBACK_PRIOR = 100.0  # scored answers by which the curve's own residual outweighs feedback
 MOST_BIAS = 0.2
 GOLDEN = (sqrt(5) - 1) / 2  # steps of the golden ratio fill the unit interval evenly, from any start
 
-# How a debt is paid off. Set by tests/bench/promise.py: the predicted average within 0.3 points of the goal from query
-# 500 on, at most 2 % dearer than the offline optimum.
-FIRST_HORIZON = 400.0  # early debts are noise: they have until then to cancel out
+# How surprise is believed and debt paid off. Set by tests/bench/promise.py: the predicted average within 0.3 points of
+# the goal from query 500 on, at most 3 % dearer than the offline optimum.
+DOUBT = 6.0  # the square of the standard errors by which a surprise is shrunk
+LEAST_SD = 0.02  # of one query's quality: even equal queries differ where a curve's jump is mixed
+FIRST_HORIZON = 400.0  # queries; early debts are noise: they have until then to cancel out
 LEAST_HORIZON = 60.0
 HORIZON_SHARE = 0.12  # of n: an average over more queries may be mended over more
 BATCHES = 2.0  # no fewer than these batches: what is being decided is not in the sums yet
-MOST_DEBT = 12.0  # queries of quality 1; an end of the curve cannot wind it up further
-DEARER, CHEAPER = 2.0, 4.0  # paying it off moves the multiplier up and down by no more than these factors
+MOST_DEBT = 25.0  # queries of quality 1; an end of the curve cannot wind it up further
+DEARER, CHEAPER = 2.0, 4.0  # paying off moves the multiplier up and down by these factors at most
+ORDINARY = (
+    2.0  # standard deviations of a debt that chance makes; one k times that may move it by the factors' k-th power
+)
+DEAREST = 10.0  # times the curve's own multiplier: quality that costs more was never promised
 TRADEOFF_REACH = 3.0  # a trade-off's multiplier stays within this factor of its curve's
 
 COST_HORIZON = 25.0  # queries; short, because overspending is promised over WINDOW queries
@@ -73,18 +78,19 @@ class Promise:
         self._log = np.log(curve.multiplier)
         self._low, self._high = 0.0, float(len(self._knots) - 1)
         self._of_cost = isinstance(objective, MaxCost)
-        self._most_debt, self._credit = MOST_DEBT, MOST_DEBT
         if isinstance(objective, MaxCost):
             self._axis = curve.cost_usd
             self._within_budget(objective.usd_per_1k / WINDOW)
         else:
             self._axis = curve.predicted
             self._high = float(curve.last)
-            at = self._position_of(objective)
-            self._goal = self._read(curve.predicted, at)
-            self._residual = self._read(curve.realised, at) - self._goal
-            if isinstance(objective, Tradeoff):
-                self._low, self._high = self._reach(at, TRADEOFF_REACH, TRADEOFF_REACH)
+            self._at = self._position_of(objective)
+            self._goal = self._read(curve.predicted, self._at)
+            self._sd = max(self._read(curve.predicted_sd, self._at), LEAST_SD)
+            self._most_debt = self._credit = MOST_DEBT
+            down, up = (TRADEOFF_REACH, TRADEOFF_REACH) if isinstance(objective, Tradeoff) else (np.inf, DEAREST)
+            self._low, self._high = self._reach(self._at, down, up)
+        self._residual = self._read(curve.realised, self._at) - self._read(curve.predicted, self._at)
 
     @property
     def kind(self) -> str:
@@ -95,6 +101,11 @@ class Promise:
     def goal(self) -> float:
         """The average that is held: predicted quality, or predicted USD per query."""
         return self._goal
+
+    @property
+    def expected(self) -> float:
+        """The realised quality that the curve gives there."""
+        return self._read(self._curve.realised, self._at)
 
     def multiplier(self, sums: Sums) -> float:
         """USD per unit of quality, as a query on its own would get it."""
@@ -126,7 +137,7 @@ class Promise:
         count = np.size(quality)
         came = float(np.sum(cost if self._of_cost else quality))
         if frozen:
-            aimed, foreseen = came, came + count * self._surprise(sums)
+            aimed, foreseen = came, came + count * self._missed(sums) / max(sums.n, 1.0)
         else:
             aimed = count * self._aim(sums)
             foreseen = count * self._read(self._axis, self._position(sums, count))
@@ -145,10 +156,15 @@ class Promise:
         news = sums.residual - sums.scored * self._residual
         return self._goal - _within(news / (sums.scored + FEEDBACK_PRIOR), MOST_BIAS)
 
+    def _missed(self, sums: Sums) -> float:
+        """How far what came stayed behind what the curve foresaw, in all."""
+        return sums.foreseen - (sums.cost if self._of_cost else sums.quality)
+
     def _surprise(self, sums: Sums) -> float:
-        """Per query, in the target's unit."""
-        came = sums.cost if self._of_cost else sums.quality
-        return (sums.foreseen - came) / (sums.n + PRIOR)
+        """Per query, as far as chance does not explain it."""
+        missed = self._missed(sums)
+        chance = DOUBT * sums.n * self._sd**2
+        return (missed - chance / missed) / sums.n if missed * missed > chance else 0.0
 
     def _debt(self, sums: Sums) -> float:
         """What is owed in all: positive when more quality, or money, may be spent. Bills above estimates count."""
@@ -160,13 +176,17 @@ class Promise:
         """Where on the curve the next `count` queries are placed, in knots."""
         debt, aim = self._debt(sums), self._aim(sums)
         if self._of_cost:
+            wanted = aim + debt / max(COST_HORIZON, BATCHES * count)
             # money is off by a factor, where quality is off by a term: prices and lengths multiply
-            factor = (sums.cost + PRIOR * aim) / (sums.foreseen + PRIOR * aim) if aim > 0 else 1.0
-            wanted = (aim + debt / max(COST_HORIZON, BATCHES * count)) / factor
-            return self._where(wanted)
+            foreseen = sums.foreseen - sums.n * self._surprise(sums)
+            return self._where(wanted * (sums.foreseen / foreseen if foreseen > 0 else 1.0))
         settled = aim + self._surprise(sums)
         horizon = max(LEAST_HORIZON, FIRST_HORIZON - sums.n, HORIZON_SHARE * sums.n, BATCHES * count)
-        low, high = self._reach(self._where(settled), CHEAPER, DEARER)
+        ordinary = ORDINARY * self._sd * sqrt(horizon / 2)
+        power = max(1.0, abs(debt) / ordinary)
+        at = self._where(settled)
+        low, _ = self._reach(min(at, self._at), CHEAPER**power, 1.0)
+        _, high = self._reach(max(at, self._at), 1.0, DEARER**power)
         return min(max(self._where(settled + debt / horizon), low), high)
 
     def _reach(self, at: float, down: float, up: float) -> tuple[float, float]:
@@ -200,11 +220,12 @@ class Promise:
 
     def _within_budget(self, usd: float) -> None:
         """Sets the goal so far below the budget, that chance keeps windows within their slack."""
-        sd = float(np.interp(usd, self._curve.cost_usd, self._curve.cost_sd)) * sqrt(COST_HORIZON / 2)
+        self._sd = max(float(np.interp(usd, self._curve.cost_usd, self._curve.cost_sd)), LEAST_SD * usd)
+        sd = self._sd * sqrt(COST_HORIZON / 2)
         self._credit, self._most_debt = CREDIT * sd, MOST_OVERSPENT * usd
         # debt swings between the credit and about as much below: a window begins at one end and ends at the other
         self._goal = usd - max(0.0, 2 * CREDIT * sd - SLACK * WINDOW * usd) / WINDOW
-        self._residual = 0.0
+        self._at = self._where(self._goal)
 
 
 def _within(value: float, limit: float) -> float:

@@ -1,0 +1,95 @@
+"""Runs a method over a file of queries, batch by batch, into the room that each batch has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from gateway.core.assignment import Step
+from gateway.core.greedy import one_by_one
+from gateway.core.instance import make_instance
+from gateway.core.ladder import solve
+from gateway.core.problem import HELD, QUALITY_UNIT, BatchQuality, Problem, nano_dollars
+from gateway.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gateway.core.problem import Ints
+    from gateway.lab.methods.case import Case, Method, Offer
+
+SOLVER_S: Final = 0.25  # per batch; only batches with a quality row come near it
+
+
+def assign_file(case: Case, method: Method, tick: Callable[[int], None] = lambda _done: None) -> Ints:
+    """(N,) the model of each query. Whoever finds no room waits for the next batch, before those that come after.
+
+    Raises:
+        ConfigurationError: some query can never be placed.
+    """
+    queries = len(case.cost)
+    chosen = np.full(queries, HELD, dtype=np.int64)
+    sequence = arrival(case)
+    waiting = sequence[:0]
+    upcoming = 0
+    while len(waiting) or upcoming < queries:
+        fresh = min(queries, upcoming + case.batch_size - len(waiting))
+        rows = np.concatenate([waiting, sequence[upcoming:fresh]])
+        upcoming = fresh
+        choice, frozen = place(method.offer(rows), case.slots)
+        found = choice != HELD
+        if not found.any():
+            raise ConfigurationError(f"no model takes query {rows[0] + 1}: give --capacity room for every query")
+        chosen[rows[found]] = choice[found]
+        method.placed(rows[found], choice[found], frozen=frozen)
+        waiting = rows[~found]
+        tick(int(found.sum()))
+    return chosen
+
+
+def arrival(case: Case) -> Ints:
+    """(N,) rows in the order in which they are decided.
+
+    Unless the file is a trace it is shuffled: row by row, or, where room is counted per batch, by whole batches of
+    neighbours, the short one last.
+    """
+    rows = np.arange(len(case.cost))
+    if case.in_order:
+        return rows
+    draw = np.random.default_rng(case.seed)
+    if (case.slots >= case.batch_size).all():
+        return draw.permutation(rows)
+    whole = len(rows) // case.batch_size * case.batch_size
+    batches = rows[:whole].reshape(-1, case.batch_size)
+    return np.concatenate([draw.permutation(batches).ravel(), rows[whole:]])
+
+
+def place(offer: Offer, slots: Ints) -> tuple[Ints, bool]:
+    """(Q,) the model of each query or HELD, and whether room changed a choice."""
+    problem = _problem(offer, slots)
+    if offer.joint:
+        assignment = solve(problem, budget_s=SOLVER_S)
+        return assignment.choice, assignment.step is not Step.ARGMIN
+    alone = np.where(problem.allowed, problem.score, np.iinfo(np.int64).max).argmin(axis=1)
+    choice = one_by_one(make_instance(problem))
+    return choice, bool((choice != alone).any())
+
+
+def _problem(offer: Offer, slots: Ints) -> Problem:
+    queries, _ = offer.score.shape
+    row = None
+    if offer.quality is not None:
+        row = BatchQuality(
+            quality=np.rint(offer.quality * QUALITY_UNIT).astype(np.int64),
+            asked=round(offer.asked * QUALITY_UNIT),
+            members=np.ones(queries, dtype=np.bool_),
+        )
+    return Problem(
+        score=nano_dollars(offer.score),
+        allowed=np.isfinite(offer.score),
+        hold=np.zeros(queries, dtype=np.int64),
+        may_hold=np.zeros(queries, dtype=np.bool_),
+        slots=slots,
+        batch_quality=row,
+    )
