@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
@@ -97,6 +98,9 @@ class Accounts:
         placement.reservation.settle(usage.input_tokens + usage.output_tokens)
         self._health.finished(placement.endpoint, self._now() - reply.opened_at)
         await self._promises.settled(decision)
+        if reply.streamed and usage.output_tokens > 1:
+            answers = self._metrics.answers(decision.query.target, decision.model, Outcome.SERVED)
+            answers.per_token.observe((self._now() - reply.first_at) / (usage.output_tokens - 1))
 
     def charge(self, decision: Decision, reply: Reply) -> Usage:
         """What has been used up to now, and what it costs."""
@@ -113,6 +117,7 @@ class Accounts:
         if decision.total_s is not None and decision.first_byte_s is not None:
             answers.duration.observe(decision.total_s)
             answers.first_token.observe(decision.first_byte_s)
+        self._count_retries(decision)
         for part, seconds in decision.watch.parts.items():
             self._metrics.parts[part].observe(seconds)
         if decision.usage is not None and decision.cost_usd is not None:
@@ -124,13 +129,20 @@ class Accounts:
             self._counterfactual(decision, answers)
 
     def _counterfactual(self, decision: Decision, answers: Answers) -> None:
-        """What the same query was predicted to cost with the cheapest and with the best of its models."""
+        """What it was predicted to cost at the cheapest, at the best, and at the one that it would choose alone."""
         if decision.query.target not in self._fleet.routes:
             return
         columns = [self._fleet.model_index[name] for name in decision.query.models]
         costs, quality = decision.estimate.cost_usd[columns], decision.estimate.quality[columns]
         answers.cheapest.inc(float(costs.min()))
         answers.best.inc(float(costs[np.argmax(quality)]))
+        if decision.ask is not None:
+            answers.greedy.inc(float(costs[np.argmin(costs - decision.ask.multiplier * quality)]))
+
+    def _count_retries(self, decision: Decision) -> None:
+        tried = [self._fleet.endpoints[self._fleet.endpoint_index[each.endpoint]].model for each in decision.attempts]
+        for before, after in pairwise(tried):
+            self._metrics.retried["same_model" if before == after else "other_model"].inc()
 
 
 def estimated(decision: Decision, reply: Reply) -> Usage:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -17,6 +18,7 @@ from gateway.core.window import Window
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.estimator import Estimator, columns_for
 from gateway.feedback import DecisionLog
+from gateway.gauges import Gauges
 from gateway.health import Health
 from gateway.http.application import Application
 from gateway.http.control import control
@@ -24,7 +26,7 @@ from gateway.load.memory import MemoryLoadBook
 from gateway.load.redis import RedisLoadBook
 from gateway.load.sums import MemorySums
 from gateway.load.truth import Truth
-from gateway.metrics import Metrics
+from gateway.metrics import LoopLag, Metrics
 from gateway.pipeline import Pipeline
 from gateway.promises import Promises
 from gateway.upstream import Upstream
@@ -58,9 +60,11 @@ class Gateway:
             routes=self.fleet.routes,
             models=[model.name for model in self.fleet.models],
             endpoints=[endpoint.name for endpoint in self.fleet.endpoints],
+            providers={endpoint.model: endpoint.kind.value for endpoint in self.fleet.endpoints},
         )
+        self.metrics.configured(settings.fingerprint, wall())
         self._pipeline: Pipeline | None = None
-        self._book: LoadBook | None = None
+        self._gauges: Gauges | None = None
         self._promises: Promises | None = None
 
     @asynccontextmanager
@@ -72,7 +76,6 @@ class Gateway:
         health = Health(fleet, now)
         async with AsyncExitStack() as stack:
             book, sums = await stack.enter_async_context(self._open_load())
-            self._book = book
             promises = self._promises = Promises(
                 fleet, columns, self.artifact.held_out if self.artifact else None, sums
             )
@@ -113,6 +116,10 @@ class Gateway:
             await stack.enter_async_context(truth.running())
             upstream = await stack.enter_async_context(Upstream(api_keys(settings), now=now, wall=wall))
             await stack.enter_async_context(batcher.running())
+            stack.enter_context(LoopLag(asyncio.get_running_loop(), metrics.loop_lag))
+            self._gauges = Gauges(
+                fleet, metrics, book=book, promises=promises, health=health, truth=truth, batcher=batcher
+            )
             accounts = Accounts(fleet, metrics=metrics, promises=promises, health=health, log=self.log, now=now)
             self._pipeline = Pipeline(
                 fleet,
@@ -127,7 +134,7 @@ class Gateway:
                 now=now,
             )
             yield
-            self._pipeline = None
+            self._pipeline = self._gauges = None
 
     @property
     def pipeline(self) -> Pipeline:
@@ -139,11 +146,8 @@ class Gateway:
         return {} if self._pipeline is not None else {"gateway": "starting or stopping"}
 
     async def metrics_page(self) -> bytes:
-        if self._book is not None:
-            for name, held in (await self._book.held()).items():
-                self.metrics.leases[name].set(held)
-        for kept in self._promises or ():
-            self.metrics.multiplier.labels(kept.route.name).set(kept.promise.multiplier(await kept.sums()))
+        if self._gauges is not None:
+            await self._gauges.look()
         return self.metrics.page()
 
     async def scored(self, decision_id: str, score: float) -> bool:
@@ -151,6 +155,8 @@ class Gateway:
         if decision is None or self._promises is None or not decision.model:
             return False
         await self._promises.scored(decision, score)
+        predicted = decision.expected.quality
+        self.metrics.scored(decision.query.target, decision.model, predicted=predicted, score=score)
         return True
 
     @asynccontextmanager

@@ -63,6 +63,11 @@ class Batcher:
                     task.cancel()
                 self._decider.close()
 
+    @property
+    def oldest_s(self) -> float:
+        """How long the query that waits longest has waited; 0 when nobody does."""
+        return max((self._now() - waiter.query.arrived_at for waiter in self._line), default=0.0)
+
     async def place(self, decision: Decision, *, excluded: tuple[int, ...] = ()) -> Placement:
         """A slot for the query. Enter its reservation at once: leaving that frees the slot.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Literal, Self
 
 from pydantic import model_validator
@@ -39,6 +40,11 @@ class Settings(Section):
     """Where load is kept."""
     server: ServerSettings = ServerSettings()
     """The service itself."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells configurations apart. Secrets are not in it."""
+        return sha256(self.model_dump_json().encode()).hexdigest()[:12]
 
     @model_validator(mode="after")
     def _names_agree(self) -> Self:

@@ -1,0 +1,147 @@
+"""All instruments of one process, their label children resolved once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+
+from gateway import __version__
+from gateway.core.assignment import Step
+from gateway.core.problem import NANO
+from gateway.metrics import buckets
+from gateway.metrics.answers import OTHER, AnswerInstruments, Answers, FeedbackInstruments
+from gateway.metrics.load import EndpointGauges, Predictions, Sharing
+from gateway.metrics.promise import RouteGauges
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from gateway.core.decision import Batch
+    from gateway.domain import Outcome
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+disable_created_metrics()  # a second series for every counter, which nothing reads
+
+
+class Metrics:
+    """What one gateway counts.
+
+    Args:
+        routes: names; with the models', the only values of a label that a client can choose.
+        models: names.
+        endpoints: names.
+        providers: by model, the kind of its endpoints; a model that is left out is `other`.
+    """
+
+    def __init__(
+        self,
+        routes: Iterable[str],
+        models: Iterable[str],
+        endpoints: Iterable[str],
+        providers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        self._names = frozenset([*routes, *models])
+        self._instruments = AnswerInstruments(registry, providers or {})
+        self.parts = self._instruments.parts
+        self.retried = self._instruments.retried
+        self._feedback = FeedbackInstruments(registry)
+        self.predictions = Predictions(registry)
+        self.endpoints = EndpointGauges(registry, list(endpoints))
+        self.leases, self.attempts = self.endpoints.leases, self.endpoints.attempts
+        self.routes = RouteGauges(registry)
+        self.multiplier = self.routes.multiplier
+        self.load = Sharing(registry)
+        self._children: dict[tuple[str, str, str], Answers] = {}
+        self._batches()
+        self._service()
+
+    def _batches(self) -> None:
+        """Of decisions: how many together, by which step, how good."""
+        registry = self.registry
+        decisions = Counter("paretogate_decisions", "Batches decided, by solve step", ["step"], registry=registry)
+        self.steps = {step.value: decisions.labels(step.value) for step in Step}
+        self.batch_size = Histogram(
+            "paretogate_batch_queries", "Queries decided together", buckets=buckets.QUERIES, registry=registry
+        )
+        self.gap = Histogram(
+            "paretogate_solver_gap_ratio", "Proven distance to the optimum", buckets=buckets.GAP, registry=registry
+        )
+        self.joint_gain = Counter(
+            "paretogate_joint_gain_usd",
+            "Saved by deciding jointly, against one query after the other",
+            registry=registry,
+        )
+        self.holds = Counter(
+            "paretogate_holds", "Times that a decision left a query waiting for room", registry=registry
+        )
+        self.waiting = Gauge(
+            "paretogate_waiting_queries", "Queries that wait for a decision or for room", registry=registry
+        )
+        self.oldest = Gauge(
+            "paretogate_oldest_waiting_seconds", "Age of the query that has waited longest", registry=registry
+        )
+
+    def _service(self) -> None:
+        """Of the process and its configuration."""
+        registry = self.registry
+        self.loop_lag = Histogram(
+            "paretogate_loop_lag_seconds",
+            "How late the event loop calls a timer",
+            buckets=buckets.PARTS,
+            registry=registry,
+        )
+        build = Gauge("paretogate_build_info", "1, with the version as label", ["version"], registry=registry)
+        build.labels(__version__).set(1)
+        self._config = Gauge(
+            "paretogate_config_info", "1, with a hash of the configuration in use", ["hash"], registry=registry
+        )
+        self._loaded = Gauge(
+            "paretogate_config_loaded_timestamp_seconds",
+            "When the configuration in use was taken up",
+            registry=registry,
+        )
+
+    def configured(self, fingerprint: str, at: float) -> None:
+        """A configuration has been taken up; `at` is in seconds since the epoch."""
+        self._config.clear()
+        self._config.labels(fingerprint).set(1)
+        self._loaded.set(at)
+
+    def decided(self, batch: Batch) -> None:
+        """One batch's solve."""
+        self.steps[batch.step].inc()
+        self.batch_size.observe(batch.size)
+        self.gap.observe(batch.gap)
+        self.joint_gain.inc(max(0, batch.gain) / NANO)
+        self.holds.inc(batch.held)
+
+    def answers(self, target: str, model: str, outcome: Outcome) -> Answers:
+        """The children for queries of one kind; names that are not configured are `other`."""
+        key = (self._known(target), self._known(model), outcome.value)
+        found = self._children.get(key)
+        if found is None:
+            found = self._children[key] = Answers(self._instruments, *key)
+        return found
+
+    def scored(self, target: str, model: str, *, predicted: float, score: float) -> None:
+        """Feedback on an answer: its realised quality beside the predicted one, both 0..1."""
+        self._feedback.scored(self._known(target), self._known(model), predicted=predicted, score=score)
+
+    def page(self) -> bytes:
+        """All of it, in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+    def _known(self, name: str) -> str:
+        return name if name in self._names else OTHER

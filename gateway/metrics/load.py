@@ -1,0 +1,96 @@
+"""Endpoints: what they can take, hold and report; how attempts there go; and how the shared book fares."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from gateway.core.breaker import State
+from gateway.metrics import buckets
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+RESULTS: Final = ("answered", "busy", "failed", "rejected")
+
+
+class Predictions:
+    """What became of the predictions that were asked for."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        counter = Counter("paretogate_predictions", "Predictions by what became of them", ["result"], registry=registry)
+        self.computed = counter.labels("computed")
+        self.hit = counter.labels("cached")
+        self.late = counter.labels("late")
+        self.failed = counter.labels("failed")
+
+
+class Sharing:
+    """Told by the shared load book how it fares."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._shared = Gauge("paretogate_load_shared", "1 while load is kept as configured", registry=registry)
+        self._seconds = Histogram(
+            "paretogate_load_exchange_seconds", "One exchange with Redis", buckets=buckets.PARTS, registry=registry
+        )
+        self._failures = Counter(
+            "paretogate_load_exchange_failures", "Exchanges that Redis did not answer in time", registry=registry
+        )
+
+    def sharing(self, *, shared: bool) -> None:
+        self._shared.set(shared)
+
+    def exchanged(self, seconds: float) -> None:
+        self._seconds.observe(seconds)
+
+    def failed(self) -> None:
+        self._failures.inc()
+
+
+class EndpointGauges:
+    """As of the last look: whoever serves the page sets them."""
+
+    def __init__(self, registry: CollectorRegistry, endpoints: Sequence[str]) -> None:
+        def gauge(name: str, words: str) -> dict[str, Gauge]:
+            family = Gauge(name, words, ["endpoint"], registry=registry)
+            return {endpoint: family.labels(endpoint) for endpoint in endpoints}
+
+        self.leases = gauge("paretogate_leases", "Slots held, over all replicas")
+        self.capacity = gauge("paretogate_capacity_slots", "Slots that the configuration gives")
+        self.headroom = gauge("paretogate_headroom_slots", "Queries that could be placed now")
+        self.seconds = gauge("paretogate_endpoint_answer_seconds", "Mean time of its last answers")
+        self._reported = Gauge(
+            "paretogate_endpoint_reported_queries",
+            "What the endpoint itself reports: queries running and waiting there",
+            ["endpoint", "state"],
+            registry=registry,
+        )
+        self._kv = Gauge(
+            "paretogate_endpoint_kv_usage_ratio",
+            "Share of its KV cache in use, as the endpoint reports it",
+            ["endpoint"],
+            registry=registry,
+        )
+        self.report_stale = gauge("paretogate_endpoint_report_stale", "1 when it should report its load and does not")
+        states = Gauge(
+            "paretogate_endpoint_state", "1 for the state of its breaker", ["endpoint", "state"], registry=registry
+        )
+        self._states = {name: {state: states.labels(name, state.value) for state in State} for name in endpoints}
+        attempts = Counter(
+            "paretogate_attempts", "Queries sent to an endpoint, by result", ["endpoint", "result"], registry=registry
+        )
+        self.attempts = {name: {result: attempts.labels(name, result) for result in RESULTS} for name in endpoints}
+
+    def state(self, endpoint: str, now: State) -> None:
+        for state, child in self._states[endpoint].items():
+            child.set(state is now)
+
+    def reported(self, endpoint: str, *, running: int | None, waiting: int | None, kv_usage: float | None) -> None:
+        """What an endpoint does not say has no series."""
+        if running is not None:
+            self._reported.labels(endpoint, "running").set(running)
+        if waiting is not None:
+            self._reported.labels(endpoint, "waiting").set(waiting)
+        if kv_usage is not None:
+            self._kv.labels(endpoint).set(kv_usage)
