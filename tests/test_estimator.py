@@ -134,3 +134,9 @@ def test_without_an_artifact_the_sample_is_one_ordinary_query() -> None:
     sample = columns_for(MODELS, None).sample(None, FLEET, ("ours", "new"))
     assert sample.quality.tolist() == [[0.5, 0.7]]
     np.testing.assert_allclose(sample.cost_usd, [[(250 * 1 + 256 * 2) / 1e6, (250 * 4 + 50 * 8) / 1e6]])
+
+
+def test_a_model_in_wide_use_that_history_does_not_know_has_a_stand_in() -> None:
+    known = FakePredictor(("Llama-3.1-70B", "other"), (0.0, 0.0))
+    assert columns_for([Model("ours", Price(1, 1), like="gpt-4o-mini")], known).known.tolist() == [0]
+    assert columns_for([Model("gpt-4o-mini", Price(1, 1))], known).known.tolist() == [0]

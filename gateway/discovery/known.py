@@ -52,7 +52,7 @@ def local_model(name: str, *, size: str = "", context: int | None = None) -> dic
 
 
 def _described(name: str, entry: dict[str, Any]) -> dict[str, Any]:
-    alike = {"like": entry["like"]} if "like" in entry else {}
+    alike = {"like": entry["like"]} if "like" in entry else {}  # a bundled history knows it under that name
     return {"name": name, "prior": {"quality": entry["quality"], "strength": PRIOR_STRENGTH}, **alike}
 
 

@@ -13,6 +13,7 @@ from gateway.domain import Prior
 from gateway.errors import ConfigurationError
 from predictors.base import QUANTILES
 from predictors.names import nearest, resolve
+from predictors.stand_ins import stand_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -117,7 +118,8 @@ def columns_for(models: Sequence[Model], predictor: Predictor | None) -> Columns
 def _column(place: int, model: Model, known: Sequence[str]) -> int:
     if model.like is None and model.prior is not None:
         return NO_COLUMN
-    name = resolve(model.like or model.name, known)
+    wanted = model.like or model.name
+    name = resolve(wanted, known) or stand_in(wanted, known)
     if name is not None:
         return known.index(name)
     if model.like is None:
