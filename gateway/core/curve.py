@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
+    from gateway.core.problem import Floats
 
 KNOTS = 256  # a promise is held between neighbouring knots by mixing them; finer costs memory and gains < 0.01 %
 LEAST_GAIN = 1e-4  # quality that an upgrade must add: the unit of the solvers, problem.QUALITY_UNIT

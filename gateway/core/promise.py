@@ -23,12 +23,11 @@ from gateway.core.sums import Sums
 from gateway.domain import MaxCost, MinQuality, Tradeoff
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
     from gateway.core.curve import Curve
+    from gateway.core.problem import Floats
     from gateway.domain import Objective
-
-    Floats = NDArray[np.float64]
 
 __all__ = ["Promise", "Sums", "spread"]
 
@@ -43,7 +42,7 @@ LEAST_SD = 0.02  # of one query's quality: even equal queries differ where a cur
 FIRST_HORIZON = 400.0  # queries; early debts are noise: they have until then to cancel out
 LEAST_HORIZON = 60.0
 HORIZON_SHARE = 0.12  # of n: an average over more queries may be mended over more
-BATCHES = 2.0  # no fewer than these batches: what is being decided is not in the sums yet
+BATCHES = 1.25  # no fewer than these batches: at less than half of one, paying off would overshoot
 MOST_DEBT = 25.0  # queries of quality 1; an end of the curve cannot wind it up further
 DEARER, CHEAPER = 2.0, 4.0  # paying off moves the multiplier up and down by these factors at most
 ORDINARY = (
