@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gateway.errors import ConfigurationError
-from gateway.lab import aim, evaluate_figures
+from gateway.lab import evaluate_figures
 from gateway.lab.baselines import BLEND, CONSTANT, LABELS, LOGISTIC, PLAIN_KNN
 from gateway.lab.evaluate_away import away
 from gateway.lab.evaluate_calibration import amounts, reliability
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gateway.lab.evaluate_fit import Estimates, Fit, Fitted
-    from gateway.lab.evaluate_results import Amounts, Away, Reliability
+    from gateway.lab.evaluate_results import Amounts, Reliability
     from gateway.lab.frontier import Floats
     from predictors.pool import Pool
 
@@ -80,21 +80,47 @@ def evaluate_pool(
     fit = subject.fit if asked.rule == REFIT else (lambda _pool: subject.fitted)
     part = folds_of(asked.pool.queries.prompts, seed=seed)
     given = estimate(asked.pool, part, fit, _ticks("folds", len(np.unique(part)), tell))
-    realised = evaluate_figures.realised_of(asked.pool, given)
-    curve = aim.curves(given.samples)
+    far = _far(asked, subject, tell)
     tell("methods", 0.0)
-    methods, shares = evaluate_figures.compare(given, realised, curve, draws, seed)
+    found = result_of(name, asked, given, far, draws=draws, seed=seed)
     tell("methods", 1.0)
-    found = _describe(name, asked, given)
-    return replace(
-        found,
+    return replace(found, seconds=perf_counter() - began)
+
+
+def result_of(name: str, asked: Asked, given: Estimates, far: Estimates | None, *, draws: int, seed: int) -> PoolResult:
+    """All figures that follow from estimates.
+
+    Args:
+        name: of the pool.
+        asked: the queries.
+        given: estimates by fits that left random folds out.
+        far: estimates by fits that left whole groups out, where there are groups.
+        draws: of the bootstrap.
+        seed: of the draws and of rules that draw.
+    """
+    pool = asked.pool
+    realised = evaluate_figures.realised_of(pool, given)
+    methods, shares = evaluate_figures.compare(given, realised, draws, seed)
+    return PoolResult(
+        name=name,
+        queries=len(pool.queries.ids),
+        rule=asked.rule,
+        overlapping=asked.overlapping,
+        excluded=asked.excluded,
+        unlabelled=asked.unlabelled,
+        unknown_models=asked.unknown_models,
+        groups=len(set(pool.groups)),
+        models=evaluate_figures.model_rows(pool),
+        best_single=pool.models[int(np.bincount(given.best).argmax())],
+        cheapest=pool.models[int(np.bincount(given.cheapest).argmax())],
         methods=methods,
         shares=shares,
-        reliability=_reliability(given, asked.pool.score),
-        amounts=_amounts(given, asked.pool),
-        promise=evaluate_figures.promise(given, realised, curve),
-        away=_away(asked, subject, tell),
-        seconds=perf_counter() - began,
+        reliability=_reliability(given, pool.score),
+        amounts=_amounts(given, pool),
+        promise=evaluate_figures.kept_promises(given, realised, seed=seed),
+        away=() if far is None else away(pool, far),
+        fit_seconds=given.fit_seconds if asked.rule == REFIT else (),
+        seconds=0.0,
     )
 
 
@@ -132,31 +158,6 @@ def prepare(name: str, pool: Pool, subject: Subject) -> Asked:
     )
 
 
-def _describe(name: str, asked: Asked, given: Estimates) -> PoolResult:
-    pool = asked.pool
-    return PoolResult(
-        name=name,
-        queries=len(pool.queries.ids),
-        rule=asked.rule,
-        overlapping=asked.overlapping,
-        excluded=asked.excluded,
-        unlabelled=asked.unlabelled,
-        unknown_models=asked.unknown_models,
-        groups=len(set(pool.groups)),
-        models=evaluate_figures.model_rows(pool),
-        best_single=pool.models[int(np.bincount(given.best).argmax())],
-        cheapest=pool.models[int(np.bincount(given.cheapest).argmax())],
-        methods=(),
-        shares=None,
-        reliability=(),
-        amounts=(),
-        promise=(),
-        away=(),
-        fit_seconds=given.fit_seconds if asked.rule == REFIT else (),
-        seconds=0.0,
-    )
-
-
 def _reliability(given: Estimates, score: Floats) -> tuple[Reliability, ...]:
     ours = reliability(OURS, OUR_LABEL, given.quality, score, by_model=True)
     others = (reliability(name, LABELS[name], given.baselines[name], score, by_model=False) for name in CALIBRATED)
@@ -172,13 +173,13 @@ def _amounts(given: Estimates, pool: Pool) -> tuple[Amounts, ...]:
     return tuple(each for each in found if each is not None)
 
 
-def _away(asked: Asked, subject: Subject, tell: Callable[[str, float], None]) -> tuple[Away, ...]:
-    """Empty where there is one group, or where the artifact comes from elsewhere and so is out of its domain anyway."""
+def _far(asked: Asked, subject: Subject, tell: Callable[[str, float], None]) -> Estimates | None:
+    """None where there is one group, or where the artifact comes from elsewhere and so is out of its domain anyway."""
     part = bundles_of(asked.pool.groups)
     bundles = len(np.unique(part))
     if bundles == 1 or asked.rule == AS_IS:
-        return ()
-    return away(asked.pool, estimate(asked.pool, part, subject.fit, _ticks("groups left out", bundles, tell)))
+        return None
+    return estimate(asked.pool, part, subject.fit, _ticks("groups left out", bundles, tell))
 
 
 def _ticks(step: str, count: int, tell: Callable[[str, float], None]) -> Callable[[], None]:

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gateway.lab import aim, bootstrap, frontier
+from gateway.lab import bootstrap, frontier
 from gateway.lab.baselines import CONSTANT
 from gateway.lab.evaluate_methods import ORACLE, OURS, sweep_all
 from gateway.lab.evaluate_results import QUALITY_SHARES, Band, Kept, Method, ModelRow, Points, Shares
+from gateway.lab.evaluate_rules import assigned
+from gateway.lab.methods import OURS as METHOD
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from gateway.core.curve import Curve
     from gateway.lab.bootstrap import Interval
     from gateway.lab.evaluate_fit import Estimates
     from gateway.lab.evaluate_methods import Swept
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from predictors.pool import Pool
 
 PER_1K = 1_000
+STEPS = 5  # asked averages in the card of promises
 GRID = 80  # costs at which a band is drawn
 SETTINGS = 24  # of ours, in the chart of shares
 
@@ -33,28 +35,30 @@ def realised_of(pool: Pool, given: Estimates) -> Realised:
     return frontier.Realised(pool.score, cost, given.cheapest, given.best)
 
 
-def compare(
-    given: Estimates, realised: Realised, curve: Mapping[int, Curve], draws: int, seed: int
-) -> tuple[tuple[Method, ...], Shares | None]:
+def compare(given: Estimates, realised: Realised, draws: int, seed: int) -> tuple[tuple[Method, ...], Shares | None]:
     """Every method's figures with their intervals, and who answers for ours."""
     weight = bootstrap.draws(len(realised.score), draws, seed)
-    swept = sweep_all(given, realised, curve)
+    swept = sweep_all(given, realised, seed)
     drawn = {each.name: _Drawn.of(each, realised, weight) for each in swept}
     methods = tuple(each.method(drawn[CONSTANT], drawn[ORACLE]) for each in drawn.values())
     ours = next((each for each in swept if each.name == OURS), None)
     return methods, None if ours is None else _shares(ours)
 
 
-def promise(given: Estimates, realised: Realised, curve: Mapping[int, Curve], count: int = 5) -> tuple[Kept, ...]:
-    """Asked averages between the cheapest and the best model, each kept blind from the predictor's own sample."""
-    if set(curve) != set(np.unique(given.part).tolist()):
+def kept_promises(given: Estimates, realised: Realised, count: int = STEPS, seed: int = 0) -> tuple[Kept, ...]:
+    """Asked averages strictly between the cheapest and the best model, each kept as the gateway keeps it.
+
+    Empty where a fit has no sample to place promises by.
+    """
+    if set(given.samples) != set(np.unique(given.part).tolist()):
         return ()
     (_, low), (_, high) = frontier.anchors(realised)
+    asked = np.linspace(low, high, count + 2)[1:-1]
     kept = []
-    for asked in aim.steps_between(low, high, count).tolist():
-        cost, score = aim.settle(aim.aimed(dict.fromkeys(curve, asked), curve, given, realised), realised)
+    for wanted, choice in zip(asked.tolist(), assigned(METHOD, asked, given, realised, seed), strict=True):
+        cost, score = realised.picked(choice)
         error = float(score.std() / np.sqrt(len(score)))
-        kept.append(Kept(asked, float(score.mean()), error, float(cost.mean()) * PER_1K))
+        kept.append(Kept(wanted, float(score.mean()), error, float(cost.mean()) * PER_1K))
     return tuple(kept)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from time import perf_counter
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -32,11 +32,7 @@ class Fitted:
     sample: HeldOut | None
 
 
-class Fit(Protocol):
-    """Trains on a pool; one that was trained before may ignore it."""
-
-    def __call__(self, pool: Pool) -> Fitted:
-        """The predictor for queries outside `pool`."""
+Fit: TypeAlias = "Callable[[Pool], Fitted]"  # trains on a pool; one that was trained before may ignore it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,21 +7,25 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gateway.lab import aim, frontier
-from gateway.lab.baselines import CONSTANT, LABELS, LOGISTIC, PLAIN_KNN, RIVALS
+from gateway.lab import frontier
+from gateway.lab.baselines import CONSTANT, LABELS, RIVALS
+from gateway.lab.evaluate_rules import FEW_LEVELS, LEVELS, answered, asked_levels, assigned
+from gateway.lab.methods import OURS as METHOD
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from gateway.core.curve import Curve
     from gateway.lab.evaluate_fit import Estimates
     from gateway.lab.frontier import Floats, Ints, Realised
-
-LEVELS = 101  # asked qualities of a rule that is given one
 
 OURS, OUR_LABEL = "ours", "ours"
 OFFLINE = "offline"
 ORACLE = "oracle"
+RULES = (  # name, label, rule of gateway.lab.methods, asked averages
+    ("threshold_knn16", "threshold rule, kNN-16", "threshold", LEVELS),
+    ("eccos_r", "ECCOS-R", "eccos-r", FEW_LEVELS),
+    ("two_model", "two-model threshold", "two-model", LEVELS),
+    ("port", "PORT", "port", LEVELS),
+    (OURS, OUR_LABEL, METHOD, LEVELS),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,33 +52,31 @@ class Swept:
         return len(self.cost) == 1
 
 
-def sweep_all(given: Estimates, realised: Realised, curve: Mapping[int, Curve]) -> list[Swept]:
-    """All methods, the static ones first.
-
-    Args:
-        given: estimates for the queries.
-        realised: what came of them.
-        curve: by part, the curve of our predictor's own sample; a part without one leaves "ours" out.
-    """
-    return [*_static(realised), *_rules(given, realised), *_learned(given, realised), *_ours(given, realised, curve)]
+def sweep_all(given: Estimates, realised: Realised, seed: int) -> list[Swept]:
+    """All methods, the static ones first. A fit without a sample leaves out the rules that are asked for an average."""
+    sampled = set(given.samples) == set(np.unique(given.part).tolist())
+    rules = _rules(given, realised, seed) if sampled else []
+    return [*_static(realised), *rules, *_learned(given, realised), *_bounds(given, realised)]
 
 
 def _static(realised: Realised) -> list[Swept]:
     queries, models = realised.score.shape
-    even = np.isfinite(realised.score) / np.isfinite(realised.score).sum(axis=1, keepdims=True)
-    turns = _answered(np.arange(queries) % models, realised)
+    known = np.isfinite(realised.score)
+    even = known / known.sum(axis=1, keepdims=True)
+    cost, score = (np.where(known, values, 0.0) * even for values in (realised.cost, realised.score))
+    turns = answered(np.arange(queries) % models, realised)
     return [
-        _shared("random", "random", even[None], realised),
+        Swept("random", "random", cost.sum(axis=1)[None], score.sum(axis=1)[None], even.mean(axis=0)[None]),
         _chosen("round_robin", "round robin", turns[None], realised),
-        _chosen("cheapest", "cheapest", _answered(realised.cheapest, realised)[None], realised),
-        _chosen("best_single", "best single", _answered(realised.best, realised)[None], realised),
+        _chosen("cheapest", "cheapest", answered(realised.cheapest, realised)[None], realised),
+        _chosen("best_single", "best single", answered(realised.best, realised)[None], realised),
     ]
 
 
-def _rules(given: Estimates, realised: Realised) -> list[Swept]:
+def _rules(given: Estimates, realised: Realised, seed: int) -> list[Swept]:
     return [
-        _chosen("threshold_knn16", "threshold rule, kNN-16", _thresholds(given, realised), realised),
-        _chosen("two_model", "two-model threshold", _pair(given, realised), realised),
+        _chosen(name, label, assigned(rule, asked_levels(given, count), given, realised, seed), realised)
+        for name, label, rule, count in RULES
     ]
 
 
@@ -85,71 +87,13 @@ def _learned(given: Estimates, realised: Realised) -> list[Swept]:
     ]
 
 
-def _ours(given: Estimates, realised: Realised, curve: Mapping[int, Curve]) -> list[Swept]:
-    best = _chosen(
-        OFFLINE, "offline optimum, our predictions", frontier.sweep(given.quality, given.cost, realised), realised
-    )
-    oracle = _chosen(ORACLE, "oracle", frontier.sweep(np.nan_to_num(realised.score), realised.cost, realised), realised)
-    if set(curve) != set(np.unique(given.part).tolist()):
-        return [best, oracle]
-    low = min(each.realised[0] for each in curve.values())
-    high = max(each.realised[-1] for each in curve.values())
-    shares = [
-        aim.aimed(dict.fromkeys(curve, float(asked)), curve, given, realised)
-        for asked in np.linspace(low, high, LEVELS)
+def _bounds(given: Estimates, realised: Realised) -> list[Swept]:
+    optimum = frontier.sweep(given.quality, given.cost, realised)
+    oracle = frontier.sweep(np.nan_to_num(realised.score), realised.cost, realised)
+    return [
+        _chosen(OFFLINE, "optimum with our predictions", optimum, realised),
+        _chosen(ORACLE, "oracle", oracle, realised),
     ]
-    return [_shared(OURS, OUR_LABEL, np.stack(shares), realised), best, oracle]
-
-
-def _thresholds(given: Estimates, realised: Realised) -> Ints:
-    """(LEVELS, N): the cheapest model whose estimate reaches the level, the best estimate where none does."""
-    allowed = np.isfinite(realised.score)
-    quality = np.where(allowed, given.baselines[PLAIN_KNN], -np.inf)
-    fallback = quality.argmax(axis=1)
-    rows = []
-    for level in np.linspace(0.0, 1.0, LEVELS):
-        good = quality >= level
-        cheap = np.where(good, given.mean_cost, np.inf).argmin(axis=1)
-        rows.append(np.where(good.any(axis=1), cheap, fallback))
-    return np.stack(rows)
-
-
-def _pair(given: Estimates, realised: Realised) -> Ints:
-    """(LEVELS, N): between a weak model and the best one, by the logistic's predicted lead."""
-    weak = np.zeros_like(realised.best)
-    for part in np.unique(given.part):
-        rows = np.flatnonzero(given.part == part)
-        weak[rows] = _weak_model(given.mean_cost[rows[0]], given.baselines[CONSTANT][rows[0]], realised.best[rows[0]])
-    every = np.arange(len(weak))
-    quality = given.baselines[LOGISTIC]
-    lead = quality[every, realised.best] - quality[every, weak]
-    cuts = np.quantile(lead, np.linspace(0.0, 1.0, LEVELS))
-    strong = lead[None] >= np.append(cuts[:-1], np.inf)[:, None]
-    return np.stack([_answered(np.where(row, realised.best, weak), realised) for row in strong])
-
-
-def _weak_model(cost: Floats, score: Floats, best: int) -> int:
-    """The partner that makes the highest two-model frontier on the training means (M,)."""
-    cheapest = int(cost.argmin())
-    areas = [
-        frontier.aiq(
-            frontier.hull(cost[[cheapest, each, best]], score[[cheapest, each, best]]), cost[cheapest], cost[best]
-        )
-        if cost[each] < cost[best]
-        else -np.inf
-        for each in range(len(cost))
-    ]
-    return int(np.argmax(areas))
-
-
-def _answered(choice: Ints, realised: Realised) -> Ints:
-    """The choice, or the next model in order that answered the query where it did not."""
-    rows = np.arange(len(choice))
-    models = realised.score.shape[1]
-    for _ in range(models):
-        missing = ~np.isfinite(realised.score[rows, choice])
-        choice = np.where(missing, (choice + 1) % models, choice)
-    return choice
 
 
 def _chosen(name: str, label: str, choice: Ints, realised: Realised) -> Swept:
@@ -157,9 +101,3 @@ def _chosen(name: str, label: str, choice: Ints, realised: Realised) -> Swept:
     cost, score = realised.picked(choice)
     share = np.stack([np.bincount(row, minlength=models) / len(row) for row in choice])
     return Swept(name, label, cost, score, share)
-
-
-def _shared(name: str, label: str, share: Floats, realised: Realised) -> Swept:
-    """From (L, N, M) shares."""
-    cost, score = zip(*(aim.settle(each, realised) for each in share), strict=True)
-    return Swept(name, label, np.stack(cost), np.stack(score), share.mean(axis=1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.lab.report_svg import NARROW, Chart, both
+from gateway.lab.report_svg import COLUMN, NARROW, Chart, both
 from gateway.lab.report_words import percent, plain
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ SMALL = 148  # units across one model's diagram
 
 def reliability(pool: PoolResult, curves: Sequence[Reliability]) -> str:
     """Ours and the baselines over all models, with how many estimates lie where."""
-    return both(lambda width: _reliability(pool, curves, min(width, 560)))
+    return both(lambda width: _reliability(pool, curves, min(width, COLUMN)))
 
 
 def _reliability(pool: PoolResult, curves: Sequence[Reliability], width: float) -> str:
@@ -63,7 +63,7 @@ def _small(name: str, bins: Sequence[Bin]) -> str:
 
 def amounts(pool: PoolResult, found: Amounts, text: Callable[[float], str]) -> str:
     """Predicted against realised tokens or cost: means of twenty equal bins, and where 80 % of the realised lie."""
-    return both(lambda width: _amounts(pool, found, min(width, 470), text))
+    return both(lambda width: _amounts(pool, found, min(width, COLUMN), text))
 
 
 def _amounts(pool: PoolResult, found: Amounts, width: float, text: Callable[[float], str]) -> str:

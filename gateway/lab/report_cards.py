@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.lab import report_calibration, report_charts
+from gateway.lab.evaluate_results import QUALITY_SHARES
 from gateway.lab.report_words import card, figure, percent, plain, points, table, usd
 
 if TYPE_CHECKING:
-    from gateway.lab.evaluate_results import Amounts, Away, PoolResult
+    from collections.abc import Sequence
+
+    from gateway.lab.evaluate_results import Amounts, Away, Method, PoolResult
 
 SHARES = (
     "Share of queries by model as ours is asked for more success. Models in order of price, the cheapest at the foot."
 )
+COSTS = "As a share of what {} costs by itself, {} per 1,000 queries. Shorter is better."
 PROMISE = (
     "The average success that was asked, against what came. The price of quality is read off the predictor's own "
     "held-out sample before any of these queries is seen. Whiskers: two standard errors; shade: one point."
@@ -24,6 +28,30 @@ AWAY = (
     "it the points beside the best single model. Error: calibration error. AIQ of all together: {}."
 )
 COMPARED = {"ours": "ours", "constant": "static mix", "logistic": "TF-IDF logistic", "blend": "blend"}
+
+
+def costs(pool: PoolResult, order: Sequence[Method]) -> str:
+    """What each method costs at two shares of the best single model's success, as bars."""
+    at = {wanted: QUALITY_SHARES.index(wanted) for wanted in (0.95, 0.99)}
+    head = ["", *(f"cost for {wanted * 100:g} % of the best single model's success" for wanted in at)]
+    rows = [
+        [
+            f'<i class="swatch m-{method.name}"></i>{plain(method.label)}',
+            *(_bar(method.cost_at[column], method.name) for column in at.values()),
+        ]
+        for method in order
+        if method.hull
+    ]
+    dollars = next(model.cost for model in pool.models if model.name == pool.best_single)
+    return card("Cost at fixed quality", table(head, rows, style="bars"), COSTS.format(pool.best_single, usd(dollars)))
+
+
+def _bar(cost: float | None, name: str) -> str:
+    if cost is None:
+        return '<span class="none">not reached</span>'
+    return (
+        f'<span class="bar m-{name}"><i style="width:{min(cost, 1.0) * 100:.1f}%"></i></span><b>{percent(cost, 0)}</b>'
+    )
 
 
 def shares(pool: PoolResult) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from html import escape
 from itertools import pairwise
+from math import ceil
 from typing import TYPE_CHECKING
 
 from gateway.lab.evaluate_methods import ORACLE
-from gateway.lab.report_svg import LETTER, NARROW, Chart, both
+from gateway.lab.report_svg import COLUMN, LETTER, NARROW, Chart, both
 from gateway.lab.report_words import MINUS, percent, points, usd
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 ROOM = 1.06  # beyond the dearest point
 ZOOM = 0.90  # of the best single model's success
+FREE = 3.0  # how far left of the cheapest paid point models without a price stand, as a factor
+PIECE = 10  # units of a hull's side, which bends on an axis of powers and is cut at the frame
 LINE = 11  # height of a line of small text
 HATCHES = 12  # colours for models; beyond, the rest together
 
@@ -37,7 +40,7 @@ def _frontier(pool: PoolResult, width: float, *, zoom: bool) -> str:
     chart = _zoomed(shown, best, width) if zoom else _whole(pool, width)
     chart.axes("USD per 1,000 queries", "success", usd, lambda value: percent(value, 0))
     for method in reversed(shown):
-        _draw(chart, method)
+        _draw(chart, method, best)
     if not zoom:
         _draw_models(chart, pool.models, best, label=width > NARROW)
     chart.dot(best.cost, best.success, "best-mark", radius=6, title=f"{best.name}, the best single model")
@@ -47,14 +50,17 @@ def _frontier(pool: PoolResult, width: float, *, zoom: bool) -> str:
 
 
 def _whole(pool: PoolResult, width: float) -> Chart:
-    heights = [y for method in pool.methods for _, y in (*method.hull, *method.points)]
-    prices = [max(model.cost, 1e-9) for model in pool.models]
+    curves = [point for method in pool.methods for point in (*method.hull, *method.points)]
+    paid = [cost for cost, _ in curves if cost > 0] + [model.cost for model in pool.models if model.cost > 0]
+    free = any(model.cost <= 0 for model in pool.models)
+    ends = (min(paid) / (FREE if free else ROOM), max(paid) * ROOM) if paid else (0.0, 1.0)
+    heights = [success for _, success in curves]
     return Chart.framed(
         width,
-        470 if width > NARROW else 380,
-        (min(prices) / ROOM, max(prices) * ROOM),
+        480 if width > NARROW else 400,
+        ends,
         (min(model.success for model in pool.models) - 0.02, max(heights) + 0.015),
-        log_x=max(prices) > 3 * min(prices),
+        log_x=bool(paid) and ends[1] > 3 * ends[0],
     )
 
 
@@ -70,18 +76,19 @@ def _zoomed(shown: Sequence[Method], best: ModelRow, width: float) -> Chart:
     )
 
 
-def _draw(chart: Chart, method: Method) -> None:
+def _draw(chart: Chart, method: Method, best: ModelRow) -> None:
     chart.open(f"series m-{method.name}")
     if method.band is not None:
         band = method.band
-        seen = [
+        shade = [
             (cost, low, high)
             for cost, low, high in zip(band.cost, band.low, band.high, strict=True)
             if chart.x.low <= cost <= chart.x.high and high > chart.y.low
         ]
-        chart.area([(x, high) for x, _, high in seen], [(x, low) for x, low, _ in seen], "band")
+        chart.area([(x, high) for x, _, high in shade], [(x, low) for x, low, _ in shade], "band")
     if method.hull:
-        chart.line(_inside(chart, method.hull), "curve")
+        seen = _inside(chart, [*method.hull, (max(best.cost, method.hull[-1][0] * ROOM), method.hull[-1][1])])
+        chart.line(seen, "curve")
     else:
         ((cost, success),) = method.points
         if chart.y.low <= success <= chart.y.high:
@@ -90,18 +97,19 @@ def _draw(chart: Chart, method: Method) -> None:
 
 
 def _inside(chart: Chart, hull: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """The part of a hull that the chart shows, drawn on flat to its right edge."""
+    """The part of a hull that the chart shows."""
     found: list[tuple[float, float]] = []
     for (x0, y0), (x1, y1) in pairwise(hull):
-        if y1 < chart.y.low or x0 > chart.x.high:
+        if x1 <= x0:
+            found.append((x0, y0))
             continue
-        if y0 < chart.y.low:
-            x0, y0 = x0 + (x1 - x0) * (chart.y.low - y0) / (y1 - y0), chart.y.low  # noqa: PLW2901 - the clipped end
-        if x1 > chart.x.high:
-            x1, y1 = chart.x.high, y0 + (y1 - y0) * (chart.x.high - x0) / (x1 - x0)  # noqa: PLW2901 - as above
-        found += [(x0, y0), (x1, y1)] if not found else [(x1, y1)]
-    last = found[-1] if found else hull[-1]
-    return [*found, (chart.x.high, last[1])] if last[1] >= chart.y.low else found
+        steps = max(1, ceil((chart.x(x1) - chart.x(x0)) / PIECE))
+        for step in range(steps + 1):
+            x = x0 * (x1 / x0) ** (step / steps) if chart.x.log and x0 > 0 else x0 + (x1 - x0) * step / steps
+            y = y0 + (y1 - y0) * (x - x0) / (x1 - x0)
+            if y >= chart.y.low and x <= chart.x.high:
+                found.append((x, y))
+    return found
 
 
 def _draw_models(chart: Chart, models: Sequence[ModelRow], best: ModelRow, *, label: bool) -> None:
@@ -167,12 +175,13 @@ def stacked(pool: PoolResult, found: Shares) -> list[tuple[str, list[int]]]:
         for column in sorted(alone, key=lambda each: pool.models[each].cost)
         if used[column] > 0
     ]
-    return [*layers, (f"{len(rest)} others", rest)] if rest else layers
+    words = "1 other" if len(rest) == 1 else f"{len(rest)} others"
+    return [*layers, (words, rest)] if rest else layers
 
 
 def promise(pool: PoolResult, kept: Sequence[Kept]) -> str:
     """Asked averages against what came, with two standard errors."""
-    return both(lambda width: _promise(pool, kept, min(width, 620)))
+    return both(lambda width: _promise(pool, kept, min(width, COLUMN)))
 
 
 def _promise(pool: PoolResult, kept: Sequence[Kept], width: float) -> str:

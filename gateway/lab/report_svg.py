@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 LETTER = 6.4  # width of an average letter of a chart's text, in its own units
-WIDE, NARROW = 980, 400  # units across; a chart is drawn once for each and CSS shows the one that fits the screen
+# Units across the page, half of it and a telephone. A chart is drawn once for each and CSS shows the one that fits.
+WIDE, COLUMN, NARROW = 980, 500, 400
 
 
 @dataclass(frozen=True, slots=True)

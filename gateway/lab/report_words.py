@@ -27,7 +27,7 @@ def share(value: float | None) -> str:
 
 def points(value: float) -> str:
     """A difference of shares in signed percentage points."""
-    return f"{value * 100:+.1f}".replace("-", MINUS) if isfinite(value) else NONE
+    return f"{round(value * 100, 1) + 0:+.1f}".replace("-", MINUS) if isfinite(value) else NONE
 
 
 def usd(value: float) -> str:
@@ -53,7 +53,7 @@ def spread(value: Interval | None, digits: int = 4) -> str:
     return f"{figure(value.value, digits)}<small>{figure(value.low, digits)} to {figure(value.high, digits)}</small>"
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, marked: Sequence[int] = ()) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, marked: Sequence[int] = (), style: str = "") -> str:
     """HTML of cells that are HTML already; the first column names its row, rows in `marked` stand out."""
     titles = "".join(f'<th scope="col">{cell}</th>' for cell in head)
     body = "".join(
@@ -62,7 +62,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, marked: Sequenc
         + "</tr>"
         for number, row in enumerate(rows)
     )
-    return f'<div class="scroll"><table><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table></div>'
+    inner = f"<thead><tr>{titles}</tr></thead><tbody>{body}</tbody>"
+    return f'<div class="scroll"><table class="{style}">{inner}</table></div>'
 
 
 def card(title: str, body: str, note: str) -> str:
