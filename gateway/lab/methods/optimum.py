@@ -45,12 +45,16 @@ def optimum(case: Case) -> Fixed:
     )
     goal = Promise(case.curve, case.objective).goal
     every = np.arange(len(case.cost))
+    roomy = bool((case.slots >= case.batch_size).all())  # each query's own best, batch by batch or not
 
     def fixed(knot: int) -> Fixed:
         return Fixed(case, np.full(len(case.cost), curve.multiplier[knot]))
 
     def keeps(knot: int) -> bool:
-        choice = assign_file(case, fixed(knot))
+        if roomy:
+            choice = np.nan_to_num(case.cost - curve.multiplier[knot] * case.quality, nan=np.inf).argmin(axis=1)
+        else:
+            choice = assign_file(case, fixed(knot))
         if isinstance(case.objective, MaxCost):
             return bool(case.cost[every, choice].mean() > case.objective.usd_per_1k / 1_000)
         return bool(case.quality[every, choice].mean() >= goal)
