@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gateway.core.curve import LEAST_MULTIPLIER
 from gateway.core.sums import Sums
 from gateway.domain import MaxCost, MinQuality, Tradeoff
 
@@ -73,6 +74,9 @@ class Promise:
     def __init__(self, curve: Curve, objective: Objective) -> None:
         self._curve = curve
         self._learns = isinstance(objective, MinQuality)
+        # 0 is the cheapest whatever a query is like, not only for those that are like the sample
+        cheapest = isinstance(objective, Tradeoff) and objective.level == 0
+        self._multiplier = np.full_like(curve.multiplier, LEAST_MULTIPLIER) if cheapest else curve.multiplier
         self._knots = np.arange(len(curve.multiplier), dtype=np.float64)
         self._log = np.log(curve.multiplier)
         self._low, self._high = 0.0, float(len(self._knots) - 1)
@@ -108,7 +112,7 @@ class Promise:
 
     def multiplier(self, sums: Sums) -> float:
         """USD per unit of quality, as a query on its own would get it."""
-        return float(self._curve.multiplier[round(self._position(sums, 1))])
+        return float(self._multiplier[round(self._position(sums, 1))])
 
     def multipliers(self, sums: Sums, draws: ArrayLike) -> Floats:
         """USD per unit of quality for each query of the next batch.
@@ -122,7 +126,7 @@ class Promise:
         """
         draws = np.asarray(draws, dtype=np.float64)
         knots = np.floor(self._position(sums, len(draws)) + draws).astype(np.int64)
-        return self._curve.multiplier[np.minimum(knots, int(self._high))]
+        return self._multiplier[np.minimum(knots, int(self._high))]
 
     def delta(self, sums: Sums, quality: ArrayLike, cost: ArrayLike, *, frozen: bool = False) -> Sums:
         """What a decided batch adds to the sums.

@@ -254,3 +254,19 @@ def test_draws_fill_the_interval_evenly_in_a_batch_and_over_batches() -> None:
     assert np.diff(draws).max() < 0.03
     singles = np.sort([spread(served, 1)[0] for served in range(100)])
     assert np.diff(singles).max() < 0.03
+
+
+def test_a_tradeoff_of_0_is_the_cheapest_even_where_a_little_money_would_buy_much() -> None:
+    cells = 50
+    quality = np.tile([0.3, 0.9], (cells, 1))
+    sample = Sample(
+        weight=np.ones(cells),
+        quality=quality,
+        quality_sd=np.full((cells, 2), 0.1),
+        score=np.full((cells, 2), np.nan),
+        cost_usd=np.tile([0.0, 0.01], (cells, 1)),
+    )
+    promise = Promise(trace(sample), Tradeoff(0.0))
+    short_query = 1e-6  # USD more for the better model: the sample's queries are ten thousand times as long
+    assert promise.multiplier(Sums()) * 0.6 < short_query
+    assert (promise.multipliers(Sums(), spread(0, 8)) * 0.6 < short_query).all()
