@@ -18,6 +18,7 @@ from gateway.errors import (
     NoHeadroomError,
     PermissionDeniedError,
     RateLimitError,
+    UpstreamBusyError,
     UpstreamError,
     UpstreamRejectedError,
 )
@@ -45,6 +46,7 @@ OUTCOMES: Final[tuple[tuple[type[BaseException], Outcome], ...]] = (  # the firs
     (RateLimitError, Outcome.REJECTED),
     (BudgetSpentError, Outcome.REJECTED),
     (DeadlineError, Outcome.TIMEOUT),
+    (UpstreamBusyError, Outcome.NO_HEADROOM),
     (UpstreamError, Outcome.UPSTREAM_FAILED),
 )
 

@@ -195,5 +195,6 @@ class Query:
     continues: tuple[str, ...] = ()  # the tool calls that it answers, and the response that it goes on from
     arrived_at: float = 0.0  # seconds of the loop's clock
     deadline_at: float = float("inf")  # when it must have been placed
+    patient_until: float = float("inf")  # when its client no longer waits for it to be placed
     ends_at: float = float("inf")  # when it must have been answered
     preferences: Preferences = Preferences()

@@ -17,7 +17,7 @@ GatewayError
 ├── DeadlineError               504, it passed while an upstream was running
 └── UpstreamError               502, the endpoint's fault
     ├── UpstreamCredentialsError    502, ours are refused: for the operator to mend
-    ├── UpstreamBusyError           its own 429: go elsewhere, and leave it alone for a while
+    ├── UpstreamBusyError           429, its own: go elsewhere, and leave it alone for a while
     ├── UpstreamRejectedError       the upstream's own 4xx, passed on as it came
     ├── UpstreamToldError           it said so itself, inside its stream
     └── NoHealthyEndpointError      503, everyone is down
@@ -125,7 +125,7 @@ class UpstreamCredentialsError(UpstreamError):
 class UpstreamBusyError(UpstreamError):
     """The endpoint has enough for now; `retry_after` is what it asked for, in seconds."""
 
-    should_retry = True
+    status, type, code, should_retry = 429, "overloaded", "no_headroom", True
 
 
 class UpstreamRejectedError(UpstreamError):

@@ -14,6 +14,7 @@ from gateway.core.filters import admissible
 from gateway.core.retries import backoff
 from gateway.errors import (
     DeadlineError,
+    NoHeadroomError,
     NoHealthyEndpointError,
     UpstreamBusyError,
     UpstreamError,
@@ -157,21 +158,36 @@ class Pipeline:
         """
         self._health.retries.earn()
         excluded: tuple[int, ...] = ()
+        failure: UpstreamError | None = None
         for left in reversed(range(MOST_ATTEMPTS)):
             async with AsyncExitStack() as attempt:
-                placement = await self._batcher.place(decision, excluded=excluded)
+                placement = await self._place(decision, excluded, failure)
                 await attempt.enter_async_context(placement.reservation)
                 try:
                     reply = await self._open(decision, placement, payload, attempt)
                 except UpstreamError as error:
                     if not left or not self._worth_retrying(error):
                         raise
-                    excluded = self._after(error, placement, excluded, decision.query)
+                    failure, excluded = error, self._after(error, placement, excluded, decision.query)
                 else:
                     attempt.push_async_callback(self._accounts.close, decision, reply, placement)
                     return reply, attempt.pop_all()
             await asyncio.sleep(backoff(MOST_ATTEMPTS - left, self._draw))
         raise NoHealthyEndpointError("no endpoint could be tried")  # not reached: the last attempt raises
+
+    async def _place(self, decision: Decision, excluded: tuple[int, ...], failure: UpstreamError | None) -> Placement:
+        """A slot. Where none is to be had after an endpoint has failed, that failure is what the client hears of."""
+        if failure is None:
+            return await self._batcher.place(decision, excluded=excluded)
+        # the endpoint that failed may have used up all the time that a query waits for room
+        deadline = min(decision.query.patient_until, self._now() + self._max_wait_s)
+        decision.query = replace(decision.query, deadline_at=deadline)
+        try:
+            return await self._batcher.place(decision, excluded=excluded)
+        except (NoHeadroomError, NoHealthyEndpointError) as refusal:
+            if isinstance(failure, UpstreamBusyError):
+                raise
+            raise failure from refusal
 
     async def _open(self, decision: Decision, placement: Placement, payload: Payload, attempt: AsyncExitStack) -> Reply:
         """Sends the query to where it was placed, and tells its breaker how that went."""

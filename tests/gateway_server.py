@@ -97,13 +97,18 @@ async def serving(gateway: Gateway) -> AsyncIterator[str]:
         config = server_config(app, gateway.settings, "127.0.0.1", 0)
         config.log_level = "error"
         server = Server(config)
+        failure: BaseException | None = None
         async with asyncio.TaskGroup() as group:
-            group.create_task(server.serve([listener]))
+            running = group.create_task(server.serve([listener]))
             await server.listening.wait()
             try:
                 yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-            finally:
-                server.stop.set()
+            except BaseException as error:  # noqa: BLE001 - raised below: the group would stop the server, and wrap it
+                failure = error
+            server.stop.set()
+            await running
+        if failure is not None:
+            raise failure
 
 
 @asynccontextmanager

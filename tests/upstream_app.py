@@ -146,14 +146,18 @@ class Upstream:
         """Serves until the block ends; gives what an endpoint's `url` is to be."""
         loop = asyncio.get_running_loop()
         open_now: set[Connection] = set()
+        failure: BaseException | None = None
         async with asyncio.TaskGroup() as group:
             server = await loop.create_server(lambda: Connection(self, group, open_now), "127.0.0.1", 0)
             try:
                 yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
-            finally:
-                server.close()
-                for connection in tuple(open_now):
-                    connection.transport.abort()
+            except BaseException as error:  # noqa: BLE001 - raised below: the group would wrap it
+                failure = error
+            server.close()
+            for connection in tuple(open_now):
+                connection.transport.abort()
+        if failure is not None:
+            raise failure
 
 
 class Connection(asyncio.Protocol):

@@ -145,7 +145,8 @@ class Batcher:
         if verdict.too_dear:
             message = "no allowed model is expected to cost at most routing.max_cost_usd"
             return NoCapableModelError(message, param="routing.max_cost_usd")
-        now, mine = self._now(), self._fleet.endpoints_of(verdict.waiter.query.models)
+        now, waiter = self._now(), verdict.waiter
+        mine = [index for index in self._fleet.endpoints_of(waiter.query.models) if index not in waiter.excluded]
         if all(self._health.is_down(index, now) for index in mine):
             names = ", ".join(self._fleet.endpoints[index].name for index in mine)
             wait = min(self._health.wait(index, now) for index in mine)
@@ -155,9 +156,13 @@ class Batcher:
     def _no_headroom(self, query: Query, reason: str) -> NoHeadroomError:
         """Says which endpoints, and when one may be expected to free."""
         mine = self._fleet.endpoints_of(query.models)
-        waits = {self._fleet.endpoints[index].name: float(self._health.slot_wait[index]) for index in mine}
-        # whoever comes back finds the others still waiting
-        wait = min(waits.values(), default=1.0) * (1 + len(self._line) / max(1, len(mine)))
+        now, busy = self._now(), self._health.slot_wait
+        crowd = 1 + len(self._line) / max(1, len(mine))  # whoever comes back finds the others still waiting
+        waits = {
+            self._fleet.endpoints[index].name: max(crowd * float(busy[index]), self._health.wait(index, now))
+            for index in mine
+        }
+        wait = min(waits.values(), default=1.0)
         names = ", ".join(waits)
         message = f"{reason}: {names} full; room is expected in about {wait:.1f} s"
         return NoHeadroomError(message, retry_after=max(wait, 0.1))

@@ -84,6 +84,7 @@ class Call:
         """What is to be admitted. `patience_s` is how long the client will wait for a first byte."""
         wishes = self.preferences
         ends_at = inf if wishes.deadline_ms is None else arrived_at + wishes.deadline_ms / 1000
+        patient_until = min(ends_at, arrived_at + patience_s)
         return Query(
             id=query_id,
             target=self.model,
@@ -95,7 +96,8 @@ class Call:
             choices=self.choices,
             continues=self.continues,
             arrived_at=arrived_at,
-            deadline_at=min(ends_at, arrived_at + patience_s),
+            deadline_at=patient_until,
+            patient_until=patient_until,
             ends_at=ends_at,
             preferences=wishes,
         )
