@@ -92,7 +92,13 @@ def configuration(model_url: str, replay_url: str) -> str:
             {"name": "demo-large", "price": {"input": 2.5, "output": 10}, "prior": {"quality": 0.9}},
         ],
         "endpoints": [
-            {"name": "local", "model": "smollm2", "url": f"{model_url}/v1", "capacity": {"concurrency": 1}},
+            {
+                "name": "local",
+                "model": "smollm2",
+                "url": f"{model_url}/v1",
+                "capacity": {"concurrency": 1},
+                "timeout": {"first_byte": PATIENCE, "idle": PATIENCE},  # 4 tokens a second where nothing else runs
+            },
             {"name": "replayed", "model": "demo-large", "url": f"{replay_url}/demo-large/v1"},
         ],
         "routes": [
@@ -115,7 +121,7 @@ async def gateway(folder: Path) -> AsyncIterator[AsyncOpenAI]:
         path.write_text(configuration(model_url, replay_url), encoding="utf-8")
         async with (
             server(COMMAND, "serve", "--config", path, "--port", "0") as url,
-            AsyncOpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0, timeout=120) as client,
+            AsyncOpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0, timeout=PATIENCE) as client,
         ):
             yield client
 
