@@ -45,7 +45,7 @@ LEAST_HORIZON = 60.0
 HORIZON_SHARE = 0.12  # of n: an average over more queries may be mended over more
 BATCHES = 1.25  # no fewer than these batches: at less than half of one, paying off would overshoot
 MOST_DEBT = 25.0  # queries of quality 1; an end of the curve cannot wind it up further
-DEARER, CHEAPER = 2.0, 4.0  # paying off moves the multiplier up and down by these factors at most
+DEARER, CHEAPER = 1.5, 4.0  # paying off moves the multiplier up and down by these factors at most
 ORDINARY = (
     2.0  # standard deviations of a debt that chance makes; one k times that may move it by the factors' k-th power
 )
@@ -53,7 +53,7 @@ DEAREST = 10.0  # times the curve's own multiplier: quality that costs more was 
 TRADEOFF_REACH = 3.0  # a trade-off's multiplier stays within this factor of its curve's
 
 COST_HORIZON = 25.0  # queries; short, because overspending is promised over WINDOW queries
-WINDOW, SLACK = 1_000, 0.01  # overspend allowed over any window, as a share
+WINDOW, SLACK = 1_000, 0.005  # overspend planned for over any window, as a share: half of what is allowed
 MOST_OVERSPENT = 100.0  # queries at the budget; what a spell of dear traffic costs beyond that is forgiven
 CREDIT = 3.0  # standard deviations of the debt; what is left unspent beyond them is forgotten
 
