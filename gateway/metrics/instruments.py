@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
-disable_created_metrics()  # a second series for every counter, which nothing reads
+# A second series for every counter, which nothing reads.
+disable_created_metrics()  # type: ignore[no-untyped-call] # prometheus_client leaves it without types
 
 
 class Metrics:
