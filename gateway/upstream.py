@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, Self
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from gateway.domain import Endpoint, Timeouts, Usage
 
 BODY_LIMIT: Final = 64 * 1024 * 1024  # bytes of one answer that is not streamed
+LINGER_S: Final = 0.25  # for an upstream that says `[DONE]` and never closes
 ERROR_LIMIT: Final = 64 * 1024  # bytes of an error that are read
 EVENTS: Final = "text/event-stream"
 OK: Final = 200
@@ -173,8 +175,19 @@ class Reply:
                 yield ready
             if not chunk:
                 return
+            if events.done:
+                await self._linger(content)
+                return
             if events.overflowing:
                 raise UpstreamError(f"{name} sent an endless event", endpoint=name)
+
+
+    async def _linger(self, content: aiohttp.StreamReader) -> None:
+        """The answer is whole; a moment for its end to come too, so that the connection can be used again."""
+        with suppress(TimeoutError, aiohttp.ClientError):
+            async with asyncio.timeout(LINGER_S):
+                while await content.readany():
+                    pass
 
 
 class Upstream:
