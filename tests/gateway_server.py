@@ -41,7 +41,7 @@ class Server(uvicorn.Server):
 
 
 def settings(
-    endpoints: dict[str, str],
+    urls: dict[str, str],
     *,
     models: dict[str, dict[str, object]] | None = None,
     each: dict[str, object] | None = None,
@@ -50,10 +50,10 @@ def settings(
     """A configuration with one model per endpoint, the cheapest and least first.
 
     Args:
-        endpoints: model name → URL; its endpoint is `<name>-1`.
+        urls: by model; its endpoint is `<name>-1`.
         models: what is to be said of a model besides its price and prior.
         each: what is to be said of every endpoint.
-        sections: others, or other routes.
+        sections: others, or others than these.
     """
     tree: dict[str, object] = {
         "version": 1,
@@ -64,11 +64,9 @@ def settings(
                 "prior": {"quality": 0.5 + 0.1 * place},
                 **(models or {}).get(name, {}),
             }
-            for place, name in enumerate(endpoints, start=1)
+            for place, name in enumerate(urls, start=1)
         ],
-        "endpoints": [
-            {"name": f"{name}-1", "model": name, "url": url, **(each or {})} for name, url in endpoints.items()
-        ],
+        "endpoints": [{"name": f"{name}-1", "model": name, "url": url, **(each or {})} for name, url in urls.items()],
         "routes": [{"name": "auto", "objective": {"tradeoff": 0}}],
         **sections,
     }
