@@ -79,6 +79,7 @@ def test_secrets_are_not_printed() -> None:
         ("[tools]", "[tooling]", "models[0].can[0]: input should be"),
         ("can: [tools]", "can: [[tools]", "not YAML"),
         (GOOD, "just words", "a configuration is a mapping with version, models and endpoints"),
+        ("version: 1", "version: 1\npredictor: {url: 'http://p'}", "predictor: url: this version asks no predictor"),
         ("api_key: ", 'api_key: "a\\nb", serves: ', "endpoints[0].api_key: a key is printable ASCII"),
     ],
 )

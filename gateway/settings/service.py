@@ -30,12 +30,12 @@ class QueueSettings(Section):
 
 
 class PredictorSettings(Section):
-    """What estimates quality and length. With neither artifact nor url the models' priors serve."""
+    """What estimates quality and length. Without an artifact the models' priors serve."""
 
     artifact: str | None = None
     """`starter` is the bundled one; else a folder that `paretogate train` wrote."""
     url: str | None = None
-    """A predictor service, instead of an artifact."""
+    """Reserved for a predictor service, instead of an artifact. This version refuses it."""
     budget_ms: Positive = 250
     """A prediction that takes longer is replaced by the priors."""
     cache: Annotated[int, Field(ge=0)] = 10_000
@@ -45,6 +45,8 @@ class PredictorSettings(Section):
     def _at_most_one(self) -> Self:
         if self.artifact and self.url:
             raise ValueError("give artifact or url, not both")
+        if self.url:  # better refused than ignored
+            raise ValueError("url: this version asks no predictor service; give artifact")
         return self
 
 
