@@ -14,6 +14,7 @@ on. All of it is a function of the sums, so replicas that share sums share the m
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import sqrt
 from typing import TYPE_CHECKING
 
@@ -55,6 +56,8 @@ TRADEOFF_REACH = 3.0  # a trade-off's multiplier stays within this factor of its
 COST_HORIZON = 25.0  # queries; short, because overspending is promised over WINDOW queries
 WINDOW, SLACK = 1_000, 0.005  # overspend planned for over any window, as a share: half of what is allowed
 MOST_OVERSPENT = 100.0  # queries at the budget; what a spell of dear traffic costs beyond that is forgiven
+BILL_HORIZON = 200.0  # queries; bills scatter more than estimates, and are promised over more queries
+BILL_CREDIT = 10.0  # queries at the budget; what bills leave unspent beyond that is forgotten
 CREDIT = 3.0  # standard deviations of the debt; what is left unspent beyond them is forgotten
 
 
@@ -91,6 +94,7 @@ class Promise:
             self._goal = self._read(curve.predicted, self._at)
             self._sd = max(self._read(curve.predicted_sd, self._at), LEAST_SD)
             self._most_debt = self._credit = MOST_DEBT
+            self._bill_credit = 0.0
             down, up = (TRADEOFF_REACH, TRADEOFF_REACH) if isinstance(objective, Tradeoff) else (np.inf, DEAREST)
             self._low, self._high = self._reach(self._at, down, up)
         self._residual = self._read(curve.realised, self._at) - self._read(curve.predicted, self._at)
@@ -145,15 +149,19 @@ class Promise:
             aimed = count * self._aim(sums)
             foreseen = count * self._read(self._axis, self._position(sums, count))
         delta = Sums(n=count, quality=float(np.sum(quality)), cost=float(np.sum(cost)), aimed=aimed, foreseen=foreseen)
-        debt = self._debt(sums.add(delta))
-        return delta.with_aimed(aimed + min(max(debt, -self._most_debt), self._credit) - debt)
+        after = sums.add(delta)
+        debt, billed = self._debt(after), self._debt(after) - after.overrun
+        kept = min(max(debt, -self._most_debt), self._credit)
+        forgotten = billed - min(max(billed, -self._most_debt), self._bill_credit) if self._of_cost else 0.0
+        # what is forgotten of the one debt stays in the other
+        return replace(delta, aimed=aimed + kept - debt, overrun=kept - debt + forgotten)
 
     def bias(self, sums: Sums) -> float:
         """How far answers score above their estimates by feedback, to add to the route's estimates."""
         return _within(sums.residual / (sums.scored + FEEDBACK_PRIOR), MOST_BIAS)
 
     def _aim(self, sums: Sums) -> float:
-        """The goal less the bias that feedback shows beyond the one that the curve was read with."""
+        """The goal, less what feedback has shown that estimates are off by beyond what the curve knew."""
         if not self._learns:
             return self._goal
         news = sums.residual - sums.scored * self._residual
@@ -170,16 +178,15 @@ class Promise:
         return (missed - chance / missed) / sums.n if missed * missed > chance else 0.0
 
     def _debt(self, sums: Sums) -> float:
-        """What is owed in all: positive when more quality, or money, may be spent. Bills above estimates count."""
-        if self._of_cost:
-            return sums.aimed - sums.cost - max(sums.overrun, 0.0)
-        return sums.aimed - sums.quality
+        """What is owed in all: positive when more quality, or money, may be spent."""
+        return sums.aimed - (sums.cost if self._of_cost else sums.quality)
 
     def _position(self, sums: Sums, count: int) -> float:
         """Where on the curve the next `count` queries are placed, in knots."""
         debt, aim = self._debt(sums), self._aim(sums)
         if self._of_cost:
-            wanted = aim + debt / max(COST_HORIZON, BATCHES * count)
+            soon, late = debt / max(COST_HORIZON, BATCHES * count), (debt - sums.overrun) / BILL_HORIZON
+            wanted = aim + min(soon, late)
             # money is off by a factor, where quality is off by a term: prices and lengths multiply
             foreseen = sums.foreseen - sums.n * self._surprise(sums)
             return self._where(wanted * (sums.foreseen / foreseen if foreseen > 0 else 1.0))
@@ -226,6 +233,7 @@ class Promise:
         self._sd = max(float(np.interp(usd, self._curve.cost_usd, self._curve.cost_sd)), LEAST_SD * usd)
         sd = self._sd * sqrt(COST_HORIZON / 2)
         self._credit, self._most_debt = CREDIT * sd, MOST_OVERSPENT * usd
+        self._bill_credit = BILL_CREDIT * usd
         # debt swings between the credit and about as much below: a window begins at one end and ends at the other
         self._goal = usd - max(0.0, 2 * CREDIT * sd - SLACK * WINDOW * usd) / WINDOW
         self._at = self._where(self._goal)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import exp
 
 MEMORY = 2_000  # queries after which a sum has forgotten all but 1/e
@@ -17,7 +17,7 @@ class Sums:
     cost: float = 0.0  # predicted, USD
     aimed: float = 0.0  # what the target should have come to
     foreseen: float = 0.0  # what the curve gives at the multipliers that were used
-    overrun: float = 0.0  # actual less predicted cost of settled answers, USD
+    overrun: float = 0.0  # actual less predicted cost of settled answers, USD, less what of it is forgiven
     scored: float = 0.0  # answers with feedback
     residual: float = 0.0  # score less predicted quality over them
 
@@ -34,10 +34,6 @@ class Sums:
             scored=self.scored * fade_feedback + delta.scored,
             residual=self.residual * fade_feedback + delta.residual,
         )
-
-    def with_aimed(self, aimed: float) -> Sums:
-        """The same with another target."""
-        return replace(self, aimed=aimed)
 
     @classmethod
     def of_feedback(cls, score: float, quality: float) -> Sums:

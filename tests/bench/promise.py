@@ -146,15 +146,15 @@ def drift(name: str, drawn: Sequence[tuple[Sample, Half]]) -> None:
 
 
 def budgets(name: str, drawn: Sequence[tuple[Sample, Half]]) -> None:
-    """Overspending over windows, at the budgets that the steps in predicted quality cost."""
+    """Overspending over windows, at budgets by even factors between the cheapest and the best."""
     for batch in (1, 16, 64):
         table = []
         for step in STEPS:
             rows = []
             for seed, (sample, half) in enumerate(drawn):
                 curve = trace(sample)
-                low, high = curve.predicted[0], curve.predicted[-1]
-                budget = float(np.interp(low + step * (high - low), curve.predicted, curve.cost_usd))
+                low, high = curve.cost_usd[0], curve.cost_usd[curve.last]
+                budget = float(low * (high / low) ** step)
                 order = np.concatenate([shuffled(half, seed + each) for each in range(-(-BILLS // len(half.cost)))])
                 run = live(curve, MaxCost(1_000 * budget), half, order, batch)
                 best = known(half)

@@ -201,7 +201,7 @@ def test_a_budget_answers_to_the_bills() -> None:
         sums = sums.add(promise.delta(sums, [traffic.quality[row, choice]], [cost]))
         sums = sums.add(Sums.of_bill(1.2 * cost, cost))
         spent.append(1.2 * cost)
-    assert np.mean(spent[1_000:]) <= 0.8e-3 * 1.01
+    assert np.mean(spent[1_000:]) <= 0.8e-3 * 1.02
 
 
 def test_a_tradeoff_lies_between_the_cheapest_and_the_best() -> None:
