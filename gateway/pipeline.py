@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from gateway.core.decision import Attempt, Decision, Stopwatch
 from gateway.core.describe import describe
 from gateway.core.filters import admissible
+from gateway.core.loops import Loops
 from gateway.core.retries import backoff
 from gateway.errors import (
     DeadlineError,
@@ -40,12 +41,21 @@ MOST_ATTEMPTS: Final = 4  # endpoints that one query may meet
 class Served:
     """A query that an upstream has begun to answer."""
 
-    __slots__ = ("_fleet", "decision", "reply")
+    __slots__ = ("_fleet", "_loops", "_remembered", "decision", "reply")
 
-    def __init__(self, decision: Decision, reply: Reply, fleet: Fleet) -> None:
+    def __init__(self, decision: Decision, reply: Reply, fleet: Fleet, loops: Loops) -> None:
         self.decision = decision
         self.reply = reply
         self._fleet = fleet
+        self._loops = loops
+        self._remembered = 0
+
+    def remember(self) -> None:
+        """What the answer can be gone on from, before the client can do so. Call it before its bytes are sent."""
+        told = self.reply.report.continuations
+        if len(told) > self._remembered:
+            self._loops.remember(self.decision.query, told[self._remembered :], self.decision.model)
+            self._remembered = len(told)
 
     def explain(self) -> dict[str, object]:
         """The decision in words and numbers, as far as it has come."""
@@ -74,7 +84,7 @@ class Serving:
         except BaseException as error:
             self._accounts.settle(self._decision, error)
             raise
-        return Served(self._decision, reply, self._fleet)
+        return Served(self._decision, reply, self._fleet, self._pipeline.loops)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -114,6 +124,7 @@ class Pipeline:
         self._health = health
         self._truth = truth
         self._accounts = accounts
+        self.loops = Loops()
         self._max_wait_s = max_wait_s
         self._draw = draw
         self._now = now
@@ -134,6 +145,8 @@ class Pipeline:
             max_tokens=query.max_tokens,
         )
         deadline = min(query.deadline_at, query.arrived_at + self._max_wait_s)
+        if (caller := self.loops.model_of(query)) in models:
+            models = (caller,)
         return replace(query, models=models, deadline_at=deadline)
 
     @property

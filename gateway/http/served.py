@@ -198,6 +198,7 @@ class Inference:
                 return
         if exchange.started:
             raise UpstreamError("the upstream did not stream", endpoint=served.decision.endpoint)
+        served.remember()
         headers, body = _whole(served)
         await exchange.whole(served.reply.status, headers, body)
 
@@ -216,6 +217,7 @@ async def _stream(exchange: Exchange, served: Served, surface: Surface) -> None:
         await exchange.start(served.reply.status, [*answers.EVENTS, *kept, *decided])
     explain = served.decision.query.preferences.explain
     async for chunk in served.reply.chunks():
+        served.remember()
         await exchange.write(explained_events(chunk, served, surface) if explain else chunk)
     await exchange.end()
 
