@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -10,13 +11,13 @@ from gateway.core.assignment import Step
 from gateway.core.greedy import one_by_one
 from gateway.core.instance import make_instance
 from gateway.core.ladder import solve
-from gateway.core.problem import HELD, QUALITY_UNIT, BatchQuality, Problem, nano_dollars
+from gateway.core.problem import HELD, NANO, QUALITY_UNIT, BatchQuality, Problem, nano_dollars
 from gateway.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gateway.core.problem import Ints
+    from gateway.core.problem import Floats, Ints
     from gateway.lab.methods.case import Case, Method, Offer
 
 SOLVER_S: Final = 0.25  # per batch; only batches with a quality row come near it
@@ -37,12 +38,13 @@ def assign_file(case: Case, method: Method, tick: Callable[[int], None] = lambda
         fresh = min(queries, upcoming + case.batch_size - len(waiting))
         rows = np.concatenate([waiting, sequence[upcoming:fresh]])
         upcoming = fresh
-        choice, frozen = place(method.offer(rows), case.slots)
+        placed = place(method.offer(rows), case.slots)
+        choice = placed.choice
         found = choice != HELD
         if not found.any():
             raise ConfigurationError(f"no model takes query {rows[0] + 1}: give --capacity room for every query")
         chosen[rows[found]] = choice[found]
-        method.placed(rows[found], choice[found], frozen=frozen)
+        method.placed(rows[found], choice[found], frozen=placed.frozen)
         waiting = rows[~found]
         tick(int(found.sum()))
     return chosen
@@ -65,18 +67,39 @@ def arrival(case: Case) -> Ints:
     return np.concatenate([draw.permutation(batches).ravel(), rows[whole:]])
 
 
-def place(offer: Offer, slots: Ints) -> tuple[Ints, bool]:
-    """(Q,) the model of each query or HELD, and whether room changed a choice."""
-    problem = _problem(offer, slots)
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """One batch's answer.
+
+    Args:
+        choice: (Q,) the model of each query, or HELD.
+        frozen: room changed a choice.
+        gain_usd: what the joint solve saved against placing one by one.
+    """
+
+    choice: Ints
+    frozen: bool
+    gain_usd: float = 0.0
+
+
+def place(offer: Offer, slots: Ints, urgency: Floats | None = None) -> Placed:
+    """Places a batch.
+
+    Args:
+        offer: What the method makes of it.
+        slots: (M,) how many queries each model takes.
+        urgency: (Q,) USD by which leaving a query without room is dearer than leaving another; None for none.
+    """
+    problem = _problem(offer, slots, urgency)
     if offer.joint:
         assignment = solve(problem, budget_s=SOLVER_S)
-        return assignment.choice, assignment.step is not Step.ARGMIN
+        return Placed(assignment.choice, assignment.step is not Step.ARGMIN, assignment.gain / NANO)
     alone = np.where(problem.allowed, problem.score, np.iinfo(np.int64).max).argmin(axis=1)
     choice = one_by_one(make_instance(problem))
-    return choice, bool((choice != alone).any())
+    return Placed(choice, bool((choice != alone).any()))
 
 
-def _problem(offer: Offer, slots: Ints) -> Problem:
+def _problem(offer: Offer, slots: Ints, urgency: Floats | None) -> Problem:
     queries, _ = offer.score.shape
     row = None
     if offer.quality is not None:
@@ -85,10 +108,14 @@ def _problem(offer: Offer, slots: Ints) -> Problem:
             asked=round(offer.asked * QUALITY_UNIT),
             members=np.ones(queries, dtype=np.bool_),
         )
+    score, allowed = nano_dollars(offer.score), np.isfinite(offer.score)
+    hold = np.zeros(queries, dtype=np.int64)
+    if urgency is not None:
+        hold = score.max(axis=1, initial=0, where=allowed) + nano_dollars(urgency)
     return Problem(
-        score=nano_dollars(offer.score),
-        allowed=np.isfinite(offer.score),
-        hold=np.zeros(queries, dtype=np.int64),
+        score=score,
+        allowed=allowed,
+        hold=hold,
         may_hold=np.zeros(queries, dtype=np.bool_),
         slots=slots,
         batch_quality=row,
