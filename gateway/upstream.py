@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from contextvars import ContextVar
+from io import BytesIO
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, Self
 
 import aiohttp
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 BODY_LIMIT: Final = 64 * 1024 * 1024  # bytes of one answer that is not streamed
 LINGER_S: Final = 0.25  # for an upstream that says `[DONE]` and never closes
+IN_ONE_WRITE: Final = 2**20  # bytes; aiohttp writes a longer body in pieces, so that others are not held up
 ERROR_LIMIT: Final = 64 * 1024  # bytes of an error that are read
 EVENTS: Final = "text/event-stream"
 OK: Final = 200
@@ -181,7 +183,6 @@ class Reply:
             if events.overflowing:
                 raise UpstreamError(f"{name} sent an endless event", endpoint=name)
 
-
     async def _linger(self, content: aiohttp.StreamReader) -> None:
         """The answer is whole; a moment for its end to come too, so that the connection can be used again."""
         with suppress(TimeoutError, aiohttp.ClientError):
@@ -243,9 +244,10 @@ class Upstream:
         headers = dict(payload.headers)
         if (key := self._keys.get(endpoint.name)) is not None:
             headers["authorization"] = f"Bearer {key.get_secret_value()}"
+        body = payload.body(endpoint.serves)
         return await self._session.post(
             endpoint.url + payload.path,
-            data=payload.body(endpoint.serves),
+            data=body if len(body) <= IN_ONE_WRITE else BytesIO(body),
             headers=headers,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=endpoint.timeouts.connect),
             allow_redirects=False,

@@ -148,4 +148,12 @@ def _key(query: Query) -> bytes:
 
 
 def _prompt(messages: bytes, tools: bytes) -> Prompt:
-    return render(msgspec.json.decode(messages), msgspec.json.decode(tools) if tools else None)
+    return render(_value(messages), _value(tools) if tools else None)
+
+
+def _value(raw: bytes) -> object:
+    """JSON that our reader refuses, for a number out of its range, is scored as text: its batch must not suffer."""
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError):
+        return raw.decode("utf-8", "replace")

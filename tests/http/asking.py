@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -60,5 +61,5 @@ async def ask(
     """Posts a body: bytes as they are, anything else as JSON; a plain chat when there is none."""
     content = body if isinstance(body, bytes) else json.dumps(chat() if body is None else body).encode()
     sent = {"content-type": "application/json", **(headers or {})}
-    async with session.post(url + path, data=content, headers=sent) as answer:
+    async with session.post(url + path, data=BytesIO(content), headers=sent) as answer:
         return Got(answer.status, answer.headers, await answer.read())
