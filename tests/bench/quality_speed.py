@@ -1,4 +1,7 @@
-"""How long training, loading and predicting take, each in a process of its own on one core or two."""
+"""How long training, loading and predicting take, each in a process of its own on one core or two.
+
+The verdict is on wall time; the CPU time beside it tells a slow program from a busy machine.
+"""
 
 from __future__ import annotations
 
@@ -20,33 +23,35 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 TRAIN = """
 import json, resource, sys
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from predictors.artifact import save
 from predictors.pool import read_pool
 from predictors.training import train
 began = perf_counter()
 save(train([read_pool(Path(sys.argv[1]))]), Path(sys.argv[2]))
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(json.dumps({"seconds": perf_counter() - began, "kb": peak}))
+print(json.dumps({"seconds": perf_counter() - began, "cpu": process_time(), "kb": peak}))
 """
 LOAD = """
 import json, sys
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 began = perf_counter()
 from predictors.registry import load_predictor
 load_predictor(Path(sys.argv[2]))
-print(json.dumps({"seconds": perf_counter() - began, "torch": "torch" in sys.modules}))
+print(json.dumps({"seconds": perf_counter() - began, "cpu": process_time(), "torch": "torch" in sys.modules}))
 """
 PREDICT = """
 import json, sys
 from dataclasses import asdict
 from pathlib import Path
+from time import process_time
 from gateway.lab.evaluate_latency import latency
 from predictors.pool import read_queries
 from predictors.registry import load_predictor
-prompts = read_queries(Path(sys.argv[1])).prompts
-print(json.dumps([asdict(each) for each in latency(load_predictor(Path(sys.argv[2])), prompts)]))
+prompts, predictor = read_queries(Path(sys.argv[1])).prompts, load_predictor(Path(sys.argv[2]))
+found = zip(latency(predictor, prompts), latency(predictor, prompts, process_time))
+print(json.dumps([asdict(wall) | {"cpu": cpu.median} for wall, cpu in found]))
 """
 LIMITS_MS = {1: 1.5, 16: 5.0, 64: 20.0}
 
@@ -65,17 +70,19 @@ def speed_rows(pool: Path, *, tell: Callable[[str], None]) -> list[Row]:
     quickest = min(each["seconds"] for each in loaded)
     rows += [
         _row("train, seconds", seconds, "<= 180", passed=seconds <= 180),
+        _row("train, CPU seconds", trained["cpu"]),
         _row("train, GB", gb, "< 3", passed=gb < 3),
         _row("load with imports, seconds", quickest, "<= 1", passed=quickest <= 1),
+        _row("load with imports, CPU seconds", min(each["cpu"] for each in loaded)),
         _row("load imports torch", float(loaded[0]["torch"]), "0", passed=not loaded[0]["torch"]),
     ]
     for each in predicted:
         limit = LIMITS_MS[each["queries"]]
-        rows.append(
-            _row(
-                f"predict {each['queries']}, median ms", each["median"], f"<= {limit:g}", passed=each["median"] <= limit
-            )
-        )
+        size, median = each["queries"], each["median"]
+        rows += [
+            _row(f"predict {size}, median ms", median, f"<= {limit:g}", passed=median <= limit),
+            _row(f"predict {size}, median CPU ms", each["cpu"]),
+        ]
     return rows
 
 
@@ -92,5 +99,5 @@ def _run(program: str, pool: Path, folder: str, *, cores: int) -> Any:  # noqa: 
     return json.loads(run.stdout)
 
 
-def _row(what: str, value: float, target: str, *, passed: bool) -> Row:
+def _row(what: str, value: float, target: str = "reported", *, passed: bool | None = None) -> Row:
     return Row(what, "reason19", value, float("nan"), float("nan"), target, passed)
