@@ -15,7 +15,7 @@ on. All of it is a function of the sums, so replicas that share sums share the m
 from __future__ import annotations
 
 from dataclasses import replace
-from math import sqrt
+from math import exp, inf, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,12 +40,15 @@ GOLDEN = (sqrt(5) - 1) / 2  # steps of the golden ratio fill the unit interval e
 # How surprise is believed and debt paid off. Set by tests/bench/promise.py: the predicted average within 0.3 points of
 # the goal from query 500 on, at most 3 % dearer than the offline optimum.
 DOUBT = 6.0  # the square of the standard errors by which a surprise is shrunk
+PRIOR = 500.0  # queries by which the curve outweighs the first surprises: groups one after another are no new mix
+PRIOR_FADES = 1_000.0  # queries after which it does so by 1/e of that
 LEAST_SD = 0.02  # of one query's quality: even equal queries differ where a curve's jump is mixed
 FIRST_HORIZON = 400.0  # queries; early debts are noise: they have until then to cancel out
 LEAST_HORIZON = 60.0
 HORIZON_SHARE = 0.12  # of n: an average over more queries may be mended over more
 BATCHES = 1.25  # no fewer than these batches: at less than half of one, paying off would overshoot
 MOST_DEBT = 25.0  # queries of quality 1; an end of the curve cannot wind it up further
+EARLY_DEBT, DEBT_SHARE = 5.0, 0.01  # at first so many, and this share of n: a spell of easy traffic is not to be spent
 DEARER, CHEAPER = 1.5, 4.0  # paying off moves the multiplier up and down by these factors at most
 ORDINARY = (
     2.0  # standard deviations of a debt that chance makes; one k times that may move it by the factors' k-th power
@@ -151,7 +154,8 @@ class Promise:
         delta = Sums(n=count, quality=float(np.sum(quality)), cost=float(np.sum(cost)), aimed=aimed, foreseen=foreseen)
         after = sums.add(delta)
         debt, billed = self._debt(after), self._debt(after) - after.overrun
-        kept = min(max(debt, -self._most_debt), self._credit)
+        early = inf if self._of_cost else EARLY_DEBT + DEBT_SHARE * after.n
+        kept = min(max(debt, -self._most_debt, -early), self._credit, early)
         forgotten = billed - min(max(billed, -self._most_debt), self._bill_credit) if self._of_cost else 0.0
         # what is forgotten of the one debt stays in the other
         return replace(delta, aimed=aimed + kept - debt, overrun=kept - debt + forgotten)
@@ -175,7 +179,11 @@ class Promise:
         """Per query, as far as chance does not explain it."""
         missed = self._missed(sums)
         chance = DOUBT * sums.n * self._sd**2
-        return (missed - chance / missed) / sums.n if missed * missed > chance else 0.0
+        return (
+            (missed - chance / missed) / (sums.n + PRIOR * exp(-sums.n / PRIOR_FADES))
+            if missed * missed > chance
+            else 0.0
+        )
 
     def _debt(self, sums: Sums) -> float:
         """What is owed in all: positive when more quality, or money, may be spent."""
