@@ -97,7 +97,6 @@ class Promise:
             self._goal = self._read(curve.predicted, self._at)
             self._sd = max(self._read(curve.predicted_sd, self._at), LEAST_SD)
             self._most_debt = self._credit = MOST_DEBT
-            self._bill_credit = 0.0
             down, up = (TRADEOFF_REACH, TRADEOFF_REACH) if isinstance(objective, Tradeoff) else (np.inf, DEAREST)
             self._low, self._high = self._reach(self._at, down, up)
         self._residual = self._read(curve.realised, self._at) - self._read(curve.predicted, self._at)
@@ -147,18 +146,19 @@ class Promise:
         count = np.size(quality)
         came = float(np.sum(cost if self._of_cost else quality))
         if frozen:
-            aimed, foreseen = came, came + count * self._missed(sums) / max(sums.n, 1.0)
+            aimed, foreseen = came, came
         else:
             aimed = count * self._aim(sums)
             foreseen = count * self._read(self._axis, self._position(sums, count))
-        delta = Sums(n=count, quality=float(np.sum(quality)), cost=float(np.sum(cost)), aimed=aimed, foreseen=foreseen)
-        after = sums.add(delta)
-        debt, billed = self._debt(after), self._debt(after) - after.overrun
-        early = inf if self._of_cost else EARLY_DEBT + DEBT_SHARE * after.n
-        kept = min(max(debt, -self._most_debt, -early), self._credit, early)
-        forgotten = billed - min(max(billed, -self._most_debt), self._bill_credit) if self._of_cost else 0.0
-        # what is forgotten of the one debt stays in the other
-        return replace(delta, aimed=aimed + kept - debt, overrun=kept - debt + forgotten)
+        delta = Sums(
+            n=count,
+            quality=float(np.sum(quality)),
+            cost=float(np.sum(cost)),
+            steered=0.0 if frozen else count,
+            aimed=aimed,
+            foreseen=foreseen,
+        )
+        return self._within_limits(sums.add(delta), delta)
 
     def bias(self, sums: Sums) -> float:
         """How far answers score above their estimates by feedback, to add to the route's estimates."""
@@ -178,9 +178,9 @@ class Promise:
     def _surprise(self, sums: Sums) -> float:
         """Per query, as far as chance does not explain it."""
         missed = self._missed(sums)
-        chance = DOUBT * sums.n * self._sd**2
+        chance = DOUBT * sums.steered * self._sd**2
         return (
-            (missed - chance / missed) / (sums.n + PRIOR * exp(-sums.n / PRIOR_FADES))
+            (missed - chance / missed) / (sums.steered + PRIOR * exp(-sums.steered / PRIOR_FADES))
             if missed * missed > chance
             else 0.0
         )
@@ -189,17 +189,31 @@ class Promise:
         """What is owed in all: positive when more quality, or money, may be spent."""
         return sums.aimed - (sums.cost if self._of_cost else sums.quality)
 
+    def _billed_debt(self, sums: Sums) -> float:
+        """The same by bills where they have come."""
+        return self._debt(sums) - sums.overrun + sums.forgiven
+
+    def _within_limits(self, after: Sums, delta: Sums) -> Sums:
+        """The delta with what goes beyond the limits of a debt forgotten; each of the two by itself."""
+        debt, billed = self._debt(after), self._billed_debt(after)
+        early = inf if self._of_cost else EARLY_DEBT + DEBT_SHARE * after.n
+        kept = min(max(debt, -self._most_debt, -early), self._credit, early)
+        if not self._of_cost:
+            return replace(delta, aimed=delta.aimed + kept - debt)
+        kept_billed = min(max(billed, -self._most_debt), self._bill_credit)
+        return replace(delta, aimed=delta.aimed + kept - debt, forgiven=kept_billed - billed - (kept - debt))
+
     def _position(self, sums: Sums, count: int) -> float:
         """Where on the curve the next `count` queries are placed, in knots."""
         debt, aim = self._debt(sums), self._aim(sums)
         if self._of_cost:
-            soon, late = debt / max(COST_HORIZON, BATCHES * count), (debt - sums.overrun) / BILL_HORIZON
+            soon, late = debt / max(COST_HORIZON, BATCHES * count), self._billed_debt(sums) / BILL_HORIZON
             wanted = aim + min(soon, late)
             # money is off by a factor, where quality is off by a term: prices and lengths multiply
-            foreseen = sums.foreseen - sums.n * self._surprise(sums)
+            foreseen = sums.foreseen - sums.steered * self._surprise(sums)
             return self._where(wanted * (sums.foreseen / foreseen if foreseen > 0 else 1.0))
         settled = aim + self._surprise(sums)
-        horizon = max(LEAST_HORIZON, FIRST_HORIZON - sums.n, HORIZON_SHARE * sums.n, BATCHES * count)
+        horizon = max(LEAST_HORIZON, FIRST_HORIZON - sums.steered, HORIZON_SHARE * sums.steered, BATCHES * count)
         ordinary = ORDINARY * self._sd * sqrt(horizon / 2)
         power = max(1.0, abs(debt) / ordinary)
         at = self._where(settled)

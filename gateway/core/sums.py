@@ -15,9 +15,11 @@ class Sums:
     n: float = 0.0  # queries decided
     quality: float = 0.0  # predicted, of the choices
     cost: float = 0.0  # predicted, USD
+    steered: float = 0.0  # those of them that went where the multiplier sent them: no room was short
     aimed: float = 0.0  # what the target should have come to
     foreseen: float = 0.0  # what the curve gives at the multipliers that were used
-    overrun: float = 0.0  # actual less predicted cost of settled answers, USD, less what of it is forgiven
+    overrun: float = 0.0  # actual less predicted cost of settled answers, USD
+    forgiven: float = 0.0  # USD of it that will not be made up for
     scored: float = 0.0  # answers with feedback
     residual: float = 0.0  # score less predicted quality over them
 
@@ -28,9 +30,11 @@ class Sums:
             n=self.n * fade + delta.n,
             quality=self.quality * fade + delta.quality,
             cost=self.cost * fade + delta.cost,
+            steered=self.steered * fade + delta.steered,
             aimed=self.aimed * fade + delta.aimed,
             foreseen=self.foreseen * fade + delta.foreseen,
             overrun=self.overrun * fade + delta.overrun,
+            forgiven=self.forgiven * fade + delta.forgiven,
             scored=self.scored * fade_feedback + delta.scored,
             residual=self.residual * fade_feedback + delta.residual,
         )

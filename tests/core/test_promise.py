@@ -161,6 +161,20 @@ def test_frozen_batches_move_nothing() -> None:
     assert promise.multiplier(sums) == pytest.approx(before, rel=0.3)
 
 
+def test_one_odd_query_before_a_long_shortage_of_room_is_no_evidence() -> None:
+    promise = Promise(trace(sample(seed=1)), MinQuality(0.70))
+    sums = Sums().add(promise.delta(Sums(), [0.1], [1e-4]))
+    for _ in range(2_000):
+        sums = sums.add(promise.delta(sums, [0.7], [1e-4], frozen=True))
+    assert promise.multiplier(sums) == pytest.approx(promise.multiplier(Sums()), rel=0.1)
+
+
+def test_bills_are_no_part_of_a_promise_of_quality() -> None:
+    sums = run(Promise(trace(sample(seed=1)), MinQuality(0.99)), sample(seed=2)).sums
+    assert sums.overrun == 0.0
+    assert sums.forgiven == 0.0
+
+
 def test_feedback_moves_the_goal_by_what_the_curve_did_not_know() -> None:
     told = sample(seed=1, queries=8_000)
     promise = Promise(trace(told), MinQuality(0.70))
@@ -235,7 +249,7 @@ def test_an_empty_batch_changes_nothing() -> None:
 
 
 def test_replicas_that_share_sums_agree_in_whatever_order_they_add() -> None:
-    one, other = Sums(n=4, quality=3, cost=1, aimed=3, foreseen=3), Sums(n=4, quality=2, cost=2, aimed=3, foreseen=3)
+    one, other = (Sums(n=4, steered=4, quality=quality, cost=1, aimed=3, foreseen=3) for quality in (3, 2))
     both, reverse = Sums().add(one).add(other), Sums().add(other).add(one)
     assert both.quality == pytest.approx(reverse.quality, rel=4 / MEMORY)
     promise = Promise(trace(sample(seed=1)), MinQuality(0.7))

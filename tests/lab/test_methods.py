@@ -12,7 +12,8 @@ from gateway.core.problem import HELD
 from gateway.domain import MaxCost, MinQuality, Tradeoff
 from gateway.errors import ConfigurationError
 from gateway.lab.methods import METHODS, OURS
-from gateway.lab.methods.file import arrival, assign_file
+from gateway.lab.methods.case import Offer
+from gateway.lab.methods.file import arrival, assign_file, place
 from tests.lab.cases import ASKED, case
 
 if TYPE_CHECKING:
@@ -55,6 +56,15 @@ def test_who_finds_no_room_waits_for_the_next_batch(method: str) -> None:
     choice = assigned(case(slots=[2, 1, 0, 1], queries=40), method)
     assert (choice != HELD).all()
     assert 2 not in choice
+
+
+@pytest.mark.parametrize("joint", [True, False])
+def test_a_favourite_that_is_full_beforehand_has_changed_the_choice(*, joint: bool) -> None:
+    offer = Offer(score=np.array([[1e-4, 2e-4]]), joint=joint)
+    assert not place(offer, np.array([1, 1])).frozen
+    full = place(offer, np.array([0, 1]))
+    assert full.frozen
+    assert full.choice.tolist() == [1]
 
 
 def test_no_room_at_all_is_said() -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from gateway.core.assignment import Step
 from gateway.core.greedy import one_by_one
 from gateway.core.instance import make_instance
 from gateway.core.ladder import solve
@@ -91,12 +90,18 @@ def place(offer: Offer, slots: Ints, urgency: Floats | None = None) -> Placed:
         urgency: (Q,) USD by which leaving a query without room is dearer than leaving another; None for none.
     """
     problem = _problem(offer, slots, urgency)
+    # not the solver's step: what is full beforehand is closed to it, and then each query's own best is elsewhere
+    alone = np.where(problem.allowed, problem.score, np.iinfo(np.int64).max).min(axis=1)
     if offer.joint:
         assignment = solve(problem, budget_s=SOLVER_S)
-        return Placed(assignment.choice, assignment.step is not Step.ARGMIN, assignment.gain / NANO)
-    alone = np.where(problem.allowed, problem.score, np.iinfo(np.int64).max).argmin(axis=1)
+        return Placed(assignment.choice, _moved(problem, assignment.choice, alone), assignment.gain / NANO)
     choice = one_by_one(make_instance(problem))
-    return Placed(choice, bool((choice != alone).any()))
+    return Placed(choice, _moved(problem, choice, alone))
+
+
+def _moved(problem: Problem, choice: Ints, alone: Ints) -> bool:
+    """Whether some query went, or waits, where it scores worse than at its own best."""
+    return bool(((choice == HELD) | (problem.score[np.arange(len(choice)), choice] > alone)).any())
 
 
 def _problem(offer: Offer, slots: Ints, urgency: Floats | None) -> Problem:
