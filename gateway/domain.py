@@ -198,3 +198,4 @@ class Query:
     patient_until: float = float("inf")  # when its client no longer waits for it to be placed
     ends_at: float = float("inf")  # when it must have been answered
     preferences: Preferences = Preferences()
+    key: str = ""  # in whose turn it waits: a name of its caller, never a secret

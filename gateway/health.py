@@ -13,7 +13,7 @@ from gateway.core.retries import RetryBudget
 from gateway.errors import UpstreamBusyError, UpstreamCredentialsError, UpstreamRejectedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 PACE: Final = 0.05  # weight of the newest answer in the mean: about the last 20
+ENOUGH: Final = 20  # answers that make a mean
 UNKNOWN_PACE: Final = 1.0  # seconds of an answer, before any has been seen
 
 
@@ -38,6 +39,7 @@ class Health:
         self._everyone = np.ones(len(fleet.endpoints), dtype=np.bool_)
         self._whole = limits([endpoint.capacity for endpoint in fleet.endpoints])
         self.seconds: Floats = np.full(len(fleet.endpoints), UNKNOWN_PACE)  # (E,) mean time of an answer
+        self._answers = np.zeros(len(fleet.endpoints), dtype=np.int64)  # behind them
         self.retries = RetryBudget()
 
     @property
@@ -45,6 +47,10 @@ class Health:
         """(E,) expected seconds until one of its slots frees when all are taken."""
         wait: Floats = self.seconds / self._whole.slots
         return wait
+
+    def paced(self, indices: Sequence[int]) -> bool:
+        """Whether enough answers of each have been seen to go by their pace."""
+        return bool((self._answers[list(indices)] >= ENOUGH).all())
 
     @property
     def all_well(self) -> bool:
@@ -101,7 +107,8 @@ class Health:
 
     def finished(self, index: int, seconds: float) -> None:
         """An answer of this endpoint took this long."""
-        self.seconds[index] += PACE * (seconds - self.seconds[index])
+        self._answers[index] += 1
+        self.seconds[index] += max(PACE, 1 / float(self._answers[index])) * (seconds - self.seconds[index])
 
     def failed(self, index: int, leave: Pass, error: UpstreamError) -> str:
         """Notes a failed attempt; what to call it."""

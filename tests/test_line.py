@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import dataclass
 from math import inf
 
 import pytest
@@ -20,16 +21,31 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def line(*, max_size: int = 10, window: Window | None = None) -> Line[str]:
-    return Line(
-        window or Window(0.010, 4), max_size, refusal=lambda _, reason: NoHeadroomError(reason, retry_after=1), now=now
-    )
+@dataclass
+class Pace:
+    """One slot, which frees every so many seconds."""
+
+    seconds: float = 0.0
+
+    def hopeless(self, query: Query, ahead: int) -> bool:
+        return now() + self.seconds * (ahead + 1) > query.deadline_at
+
+    def refusal(self, _: Query, ahead: int, reason: str) -> NoHeadroomError:
+        return NoHeadroomError(reason, retry_after=ahead + 1)
 
 
-def arriving(name: str, *, priority: int = 0, patience: float = inf) -> Decision:
+def line(*, max_size: int = 10, window: Window | None = None, pace: float = 0.0) -> Line[str]:
+    return Line(window or Window(0.010, 4), max_size, prospects=Pace(pace), now=now)
+
+
+def arriving(
+    name: str, *, priority: int = 0, patience: float = inf, key: str = "", models: tuple[str, ...] = ("m",)
+) -> Decision:
     query = Query(
         id=name,
         target="auto",
+        models=models,
+        key=key,
         messages=b"[]",
         arrived_at=now(),
         deadline_at=now() + patience,
@@ -123,6 +139,68 @@ def test_a_full_line_refuses() -> None:
         return len(waiting)
 
     assert jump(story()) == 2
+
+
+def test_keys_take_turns_whoever_came_first() -> None:
+    async def story() -> list[list[str]]:
+        waiting = line(window=Window(0.010, 2))
+        for number in range(8):
+            waiting.join(arriving(f"greedy{number}", key="greedy"), ())
+        waiting.join(arriving("a", key="modest"), ())
+        batches = []
+        for _ in range(3):
+            batches.append(names(batch := waiting.take()))
+            for waiter in batch:
+                waiter.placed.set_result("slot")
+                waiting.leave(waiter)
+        return batches
+
+    assert jump(story()) == [["greedy0", "a"], ["greedy1", "greedy2"], ["greedy3", "greedy4"]]
+
+
+def test_of_one_key_whoever_is_due_first_comes_first() -> None:
+    async def story() -> list[str]:
+        waiting = line()
+        for name, patience in (("patient", 9.0), ("hurried", 1.0), ("between", 5.0)):
+            waiting.join(arriving(name, patience=patience), ())
+        return names(waiting.take())
+
+    assert jump(story()) == ["hurried", "between", "patient"]
+
+
+def test_a_full_line_sends_away_whose_turn_comes_last() -> None:
+    async def story() -> tuple[list[str], str, float | None]:
+        waiting = line(max_size=3)
+        greedy = [waiting.join(arriving(f"greedy{number}", key="greedy"), ()) for number in range(3)]
+        waiting.join(arriving("modest", key="modest"), ())
+        with pytest.raises(NoHeadroomError) as caught:
+            await greedy[2].placed
+        with pytest.raises(NoHeadroomError):
+            waiting.join(arriving("low", priority=-1), ())
+        waiting.join(arriving("high", priority=1), ())
+        return names(waiting.take()), caught.value.message, caught.value.retry_after
+
+    taken, message, retry_after = jump(story())
+    assert taken == ["high", "greedy0", "modest"]
+    assert message == "3 queries are waiting already"
+    assert retry_after == 1 + 3  # two of its own key came before it, and the other key's
+
+
+def test_whoever_cannot_make_it_is_told_at_once_where_somebody_waits_already() -> None:
+    async def story() -> tuple[list[str], list[str]]:
+        waiting, gone = line(pace=1.0, window=Window(0.010, 9)), []
+        waiting.join(arriving("first", patience=0.5), ())  # nobody is held: there may be room
+        waiting.take()
+        waiting.settle(held=1)
+        others = [("a", 3.0, "m"), ("b", 2.5, "m"), ("elsewhere", 2.5, "other"), ("late", 3.5, "m"), ("c", 4.5, "m")]
+        for name, patience, model in others:
+            try:
+                waiting.join(arriving(name, patience=patience, models=(model,)), ())
+            except NoHeadroomError:
+                gone.append(name)
+        return gone, names(waiting.take())
+
+    assert jump(story()) == (["late"], ["first", "b", "elsewhere", "a", "c"])
 
 
 def test_whoever_has_gone_is_not_taken() -> None:

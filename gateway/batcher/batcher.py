@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from gateway.batcher.line import Line
 from gateway.errors import GatewayError, NoCapableModelError, NoHeadroomError, NoHealthyEndpointError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from gateway.batcher.decider import Decider, Placement, Verdict
     from gateway.batcher.line import Waiter
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from gateway.load.base import LoadBook
     from gateway.metrics import Metrics
     from gateway.promises import Promises
+
+LEAST_WAIT_S: Final = 1e-6
+DOUBT: Final = 2.0  # a mean of the last answers may be off by that
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +53,7 @@ class Batcher:
         self._health = health
         self._metrics = metrics
         self._now = now
-        self._line: Line[Placement] = Line(window, max_waiting, refusal=self._no_headroom, now=now)
+        self._line: Line[Placement] = Line(window, max_waiting, prospects=self, now=now)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Self]:
@@ -153,19 +156,26 @@ class Batcher:
             return NoHealthyEndpointError(f"every endpoint that could answer is down: {names}", retry_after=wait)
         return None
 
-    def _no_headroom(self, query: Query, reason: str) -> NoHeadroomError:
-        """Says which endpoints, and when one may be expected to free."""
+    def hopeless(self, query: Query, ahead: int) -> bool:
+        """Whether it surely runs out of time behind so many: at the pace seen so far, and at twice that pace too."""
         mine = self._fleet.endpoints_of(query.models)
-        now, busy = self._now(), self._health.slot_wait
-        crowd = 1 + len(self._line) / max(1, len(mine))  # whoever comes back finds the others still waiting
-        waits = {
-            self._fleet.endpoints[index].name: max(crowd * float(busy[index]), self._health.wait(index, now))
-            for index in mine
-        }
-        wait = min(waits.values(), default=1.0)
-        names = ", ".join(waits)
+        left = query.deadline_at - self._now()
+        return self._health.paced(mine) and self._wait_for(mine, ahead) > DOUBT * left
+
+    def refusal(self, query: Query, ahead: int, reason: str) -> NoHeadroomError:
+        """Says which endpoints are full, and when one may be expected to free for whoever has so many before it."""
+        mine = self._fleet.endpoints_of(query.models)
+        wait = self._wait_for(mine, ahead)
+        names = ", ".join(self._fleet.endpoints[index].name for index in mine)
         message = f"{reason}: {names} full; room is expected in about {wait:.1f} s"
         return NoHeadroomError(message, retry_after=max(wait, 0.1))
+
+    def _wait_for(self, endpoints: Sequence[int], ahead: int) -> float:
+        """Seconds until these endpoints have freed a slot for each of so many and one more."""
+        now = self._now()
+        slots_per_second = sum(1 / max(LEAST_WAIT_S, float(self._health.slot_wait[index])) for index in endpoints)
+        soonest = min((self._health.wait(index, now) for index in endpoints), default=1.0)
+        return max(soonest, (ahead + 1) / slots_per_second if endpoints else 1.0)
 
 
 async def _give_back(placed: asyncio.Future[Placement]) -> None:

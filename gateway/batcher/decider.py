@@ -153,6 +153,7 @@ class Decider:
         models = self._fleet.model_mask(query.models)
         waited = now - query.arrived_at
         left = PATIENCE * (query.deadline_at - query.arrived_at) - waited
+        party = (wishes.priority, query.key)
         if route is None or terms is None:
             return Ask(
                 models=models,
@@ -160,11 +161,13 @@ class Decider:
                 usd_per_second=PINNED_USD_PER_SECOND,
                 waited_s=waited,
                 time_left_s=left,
+                party=party,
             )
         return Ask(
             models=models,
             waited_s=waited,
             time_left_s=left,
+            party=party,
             multiplier=terms.multiplier,
             bias=terms.bias,
             risk=route.risk,
@@ -224,7 +227,7 @@ class Decider:
         for row, (waiter, ask) in enumerate(zip(batch, asks, strict=True)):
             decision = waiter.decision
             decision.ask, decision.batch = ask, decided
-            decision.score_usd, decision.allowed = placing.score_usd[row], placing.problem.allowed[row]
+            decision.score_usd, decision.allowed = placing.score_usd[row], placing.allowed[row]
             decision.below_floor = bool(placing.below_floor[row])
         self._metrics.decided(decided)
 

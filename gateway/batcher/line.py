@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from math import inf
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+from gateway.core.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,13 +37,23 @@ class Waiter(Generic[T]):
         return self.decision.query
 
 
+class Prospects(Protocol):
+    """What may be said to those for whom there is no room."""
+
+    def hopeless(self, query: Query, ahead: int) -> bool:
+        """Whether it surely runs out of time behind so many who want the same endpoints."""
+
+    def refusal(self, query: Query, ahead: int, reason: str) -> NoHeadroomError:
+        """The error for one who has to go, with when it is worth coming back behind so many."""
+
+
 class Line(Generic[T]):
-    """Queries in the order of their priority, then of their arrival.
+    """Queries in the order of their turns: by priority, in turn between keys, of one key whoever is due first.
 
     Args:
         window: when a batch is due.
-        max_size: how many may wait.
-        refusal: the error for a query whose time ran out here, or that finds the line full.
+        max_size: how many may wait. In a full line whose turn comes last makes room for whoever comes before.
+        prospects: what to say to those who cannot wait.
         now: seconds, on the scale of the loop's clock.
     """
 
@@ -48,43 +62,69 @@ class Line(Generic[T]):
         window: Window,
         max_size: int,
         *,
-        refusal: Callable[[Query, str], NoHeadroomError],
+        prospects: Prospects,
         now: Callable[[], float],
     ) -> None:
         self._window = window
         self._max_size = max_size
-        self._refusal = refusal
-        self._waiting: dict[str, Waiter[T]] = {}
+        self._prospects = prospects
+        self._turns: Turns[Waiter[T]] = Turns()
+        self._wanted: Counter[tuple[str, ...]] = Counter()  # how many may go to just these models
         self._stirred = asyncio.Event()  # somebody came, or room may have come
         self._crowded = asyncio.Event()  # a whole batch is waiting
         self._held = asyncio.Event()  # somebody has been looked at and waits for room
         self._now = now
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._turns)
 
     def __iter__(self) -> Iterator[Waiter[T]]:
-        return iter(self._waiting.values())
+        return iter(self._turns)
 
     def join(self, decision: Decision, excluded: tuple[int, ...]) -> Waiter[T]:
         """Stands in line.
 
         Raises:
-            NoHeadroomError: too many are waiting already.
+            NoHeadroomError: too many whose turn comes before are waiting already.
         """
-        if len(self) >= self._max_size:
-            raise self._refusal(decision.query, f"{len(self)} queries are waiting already")
         placed: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        waiter = Waiter(decision, excluded, placed)
-        self._waiting[decision.query.id] = waiter
+        waiter, query = Waiter(decision, excluded, placed), decision.query
+        self._turns.join(waiter, priority=query.preferences.priority, key=query.key, due=query.deadline_at)
+        self._wanted[query.models] += 1
+        waiting = len(self) - 1
+        if waiting >= self._max_size:
+            self._send_away(self._turns.last(), f"{waiting} queries are waiting already")
+        elif self._window.contended and self._prospects.hopeless(query, self._rivals(waiter)):
+            self._send_away(waiter, "too many wait for it to be placed in its time")
+        if placed.done():
+            placed.result()
         self.stir()
         if len(self) >= self._window.max_size:
             self._crowded.set()
         return waiter
 
     def leave(self, waiter: Waiter[T]) -> None:
-        """Harmless when it has left already."""
-        self._waiting.pop(waiter.query.id, None)
+        """Harmless when it has left already. Whoever failed elsewhere and is placed again has had its turn."""
+        if waiter not in self._turns:
+            return
+        placed = waiter.placed
+        served = placed.done() and not placed.cancelled() and placed.exception() is None
+        self._turns.leave(waiter, served=served and not waiter.decision.attempts)
+        self._wanted[waiter.query.models] -= 1
+        if not self._wanted[waiter.query.models]:
+            del self._wanted[waiter.query.models]
+
+    def _send_away(self, waiter: Waiter[T], reason: str) -> None:
+        refusal = self._prospects.refusal(waiter.query, self._rivals(waiter), reason)
+        self.leave(waiter)
+        if not waiter.placed.done():
+            waiter.placed.set_exception(refusal)
+
+    def _rivals(self, waiter: Waiter[T]) -> int:
+        """How many surely come before it and can go nowhere but where it can."""
+        mine = set(waiter.query.models)
+        others = sum(count for models, count in self._wanted.items() if not mine.issuperset(models))
+        return max(0, self._turns.ahead(waiter) - others)
 
     def stir(self) -> None:
         """Something has changed: it is worth deciding again."""
@@ -92,10 +132,9 @@ class Line(Generic[T]):
 
     def take(self) -> list[Waiter[T]]:
         """The next batch. Its members stay in line until they leave."""
-        ready = [waiter for waiter in self if not waiter.placed.done()]
-        ready.sort(key=lambda waiter: -waiter.query.preferences.priority)  # stable: then by arrival
+        ready = (waiter for waiter in self._turns.in_turn() if not waiter.placed.done())
         self._window.seal(self._now())
-        return ready[: self._window.max_size]
+        return list(islice(ready, self._window.max_size))
 
     def settle(self, held: int) -> None:
         """The batch was decided, and this many of it found no room."""
@@ -127,7 +166,7 @@ class Line(Generic[T]):
                     await self._crowded.wait()
 
     def _next_alarm(self, alarm: Callable[[float], float]) -> float | None:
-        if not self._waiting:
+        if not len(self):
             return None
         own = min(min(waiter.query.deadline_at, waiter.review_at) for waiter in self)
         soonest = min(own, alarm(self._now()))
@@ -135,7 +174,6 @@ class Line(Generic[T]):
 
     def _refuse_late(self) -> None:
         now = self._now()
-        for waiter in self:
-            if waiter.query.deadline_at <= now and not waiter.placed.done():
-                reason = f"no room for {now - waiter.query.arrived_at:.1f} s"
-                waiter.placed.set_exception(self._refusal(waiter.query, reason))
+        late = [waiter for waiter in self if waiter.query.deadline_at <= now and not waiter.placed.done()]
+        for waiter in late:
+            self._send_away(waiter, f"no room for {now - waiter.query.arrived_at:.1f} s")

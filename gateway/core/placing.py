@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gateway.core.order import in_turn
 from gateway.core.problem import QUALITY_UNIT, BatchQuality, Problem, TokenRow, nano_dollars
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Ask:
     batch_quality: float | None = None  # the papers' row, where the route asks for it
     waited_s: float = 0.0
     time_left_s: float = np.inf  # in which it may still wait; then it goes where there is room
+    party: tuple[int, str] = (0, "")  # its priority and its key: inside a party the joint decision is free
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,7 @@ class Placing:
     """A Problem and what it was made of, for the decision record."""
 
     problem: Problem
+    allowed: Bools  # (Q, E) whom a query may go to; of these the problem leaves out those whose turn it is not
     score_usd: Floats  # (Q, E)
     below_floor: Bools  # (Q,) nobody reaches the floor: the best estimate serves
     too_dear: Bools  # (Q,) nobody stays under the cost that the client allows
@@ -64,7 +67,10 @@ class Placing:
 
 
 def place(asks: Sequence[Ask], estimates: Estimates, terrain: Terrain) -> Placing:
-    """States the batch. Row q of everything is asks[q]; ties go to whoever came first."""
+    """States the batch. Row q of everything is asks[q], in the order of their turns; ties go to whoever comes first.
+
+    Where there is not room for everybody, no party is placed at the cost of another one's turn.
+    """
     quality = np.clip(estimates.quality + np.array([[ask.bias] for ask in asks]), 0.0, 1.0)
     worth = quality - np.array([[ask.risk] for ask in asks]) * estimates.quality_sd
     models, below_floor, too_dear = _admitted(asks, worth, estimates.cost_usd)
@@ -77,17 +83,25 @@ def place(asks: Sequence[Ask], estimates: Estimates, terrain: Terrain) -> Placin
         allowed[row, list(ask.excluded)] = False
     slots = terrain.headroom.places
     hold_usd, may_hold, patience_s = _hold(asks, score_usd, allowed, slots, terrain.slot_wait)
+    now = np.ones(len(asks), dtype=np.bool_)
+    if (slots < len(asks)).any() and len({ask.party for ask in asks}) > 1:
+        now = in_turn(np.where(allowed, score_usd, np.inf), np.where(may_hold, hold_usd, np.inf), slots)
     problem = Problem(
         score=nano_dollars(score_usd),
-        allowed=allowed,
+        allowed=allowed & now[:, None],
         hold=nano_dollars(hold_usd),
-        may_hold=may_hold,
+        may_hold=may_hold | ~now,
         slots=slots,
         tokens=_token_rows(np.ceil(estimates.tokens[:, of]).astype(np.int64), terrain.headroom),
         batch_quality=_batch_quality(asks, quality[:, of]),
     )
     return Placing(
-        problem=problem, score_usd=score_usd, below_floor=below_floor, too_dear=too_dear, patience_s=patience_s
+        problem=problem,
+        allowed=allowed,
+        score_usd=score_usd,
+        below_floor=below_floor,
+        too_dear=too_dear,
+        patience_s=patience_s,
     )
 
 

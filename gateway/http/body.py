@@ -80,8 +80,11 @@ class Call:
     def path(self) -> str:
         return self.surface.path
 
-    def query(self, query_id: str, arrived_at: float, patience_s: float) -> Query:
-        """What is to be admitted. `patience_s` is how long the client will wait for a first byte."""
+    def query(self, query_id: str, arrived_at: float, patience_s: float, key: str = "") -> Query:
+        """What is to be admitted. `patience_s` is how long the client will wait for a first byte.
+
+        `key` names the caller in whose turn it waits.
+        """
         wishes = self.preferences
         ends_at = inf if wishes.deadline_ms is None else arrived_at + wishes.deadline_ms / 1000
         patient_until = min(ends_at, arrived_at + patience_s)
@@ -100,6 +103,7 @@ class Call:
             patient_until=patient_until,
             ends_at=ends_at,
             preferences=wishes,
+            key=key,
         )
 
     def body(self, serves: str) -> bytes:

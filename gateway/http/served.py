@@ -6,6 +6,7 @@ import asyncio
 import logging
 import re
 import secrets
+from hashlib import blake2b
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -191,7 +192,8 @@ class Inference:
         if not self._surface.routes and call.model in self._pipeline().routes:
             raise InvalidRequestError(f"model: {call.model} is a route; name a model here", param="model")
         pipeline = self._pipeline()
-        query = pipeline.admit(call.query(decision_id(), arrived_at, patience_s(exchange.headers)))
+        patience, key = patience_s(exchange.headers), caller(exchange.headers)
+        query = pipeline.admit(call.query(decision_id(), arrived_at, patience, key))
         async with pipeline.serve(query, call) as served:
             if served.reply.streamed:
                 await _stream(exchange, served, self._surface)
@@ -236,6 +238,12 @@ def _leaves(error: BaseException) -> list[BaseException]:
 
 def decision_id() -> str:
     return f"dec_{secrets.token_hex(12)}"
+
+
+def caller(headers: Mapping[bytes, bytes]) -> str:
+    """In whose turn a query waits: a name made of what it authorizes itself with, and never that itself."""
+    told = headers.get(b"authorization", b"")
+    return blake2b(told, digest_size=8).hexdigest() if told else ""
 
 
 def request_id(sent: bytes) -> bytes:

@@ -26,7 +26,7 @@ class QueueSettings(Section):
     max_wait_s: Annotated[float, Field(ge=0, le=3600)] = 30
     """How long one waits for room before it is refused with 429. A client's own deadline may be sooner."""
     max_size: Count = 1024
-    """How many wait, in all; the next one is refused at once."""
+    """How many wait, in all. In a full line whoever's turn comes last is refused at once."""
 
 
 class PredictorSettings(Section):

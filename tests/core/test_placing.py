@@ -70,6 +70,21 @@ def test_of_two_that_want_a_slot_the_older_gets_it() -> None:
         assert chosen(place(batch, estimates(GOOD, GOOD), terrain(FLEET, (1, 0, 0, 0)))) == expected
 
 
+def test_between_keys_the_turn_decides_however_long_somebody_has_waited_or_hurries() -> None:
+    """Row order is the order of turns; inside one party the joint decision weighs them as before."""
+    modest = ask(usd_per_second=1e-6, waited_s=0.0, party=(0, "modest"))
+    for greedy in (
+        ask(usd_per_second=1e-4, waited_s=14.0, party=(0, "greedy")),
+        ask(time_left_s=-1.0, party=(0, "greedy")),
+        ask(usd_per_second=1e-4, waited_s=14.0, party=(-1, "modest")),
+    ):
+        placing = place([modest, greedy, greedy], estimates(GOOD, GOOD, GOOD), terrain(FLEET, (1, 0, 0, 0)))
+        assert chosen(placing) == ["cheap-1", None, None]
+        assert placing.allowed.all()
+        room = place([modest, greedy, greedy], estimates(GOOD, GOOD, GOOD), terrain(FLEET, (3, 0, 0, 0)))
+        assert chosen(room) == ["cheap-1"] * 3
+
+
 def test_whoever_has_waited_long_enough_pays_for_room_elsewhere() -> None:
     def where(waited: float) -> str | None:
         full = terrain(FLEET, (0, 0, 8, 8), slot_wait=0.1)
