@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import msgspec
 
+from gateway.core.events import ends
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -95,7 +97,8 @@ async def _read_stream(reply: aiohttp.ClientResponse) -> float:
     for each in events:
         if b'"error"' in each:
             _raise_error_event(each)
-    if not events or events[-1].strip() != DONE:
+    # some servers send no end marker; a reason for ending is an end too, as it is to the gateway
+    if not events or (events[-1].strip() != DONE and not any(map(ends, events))):
         raise _NoAnswerError(CUT)
     return first
 

@@ -140,6 +140,13 @@ async def test_the_word_error_inside_an_answer_is_no_error(pool: Pool) -> None:
     assert ended[0].end is End.ANSWERED
 
 
+async def test_a_reason_for_ending_ends_a_stream_without_end_marker(pool: Pool) -> None:
+    told = b'data: {"choices": [{"delta": {"content": "x"}, "finish_reason": "stop"}]}\n\n'
+    async with scripted(answering(told)) as url:
+        ended = await driven(pool, Plan(url, stream=True), rows=1)
+    assert ended[0].end is End.ANSWERED
+
+
 async def test_nothing_coming_back_counts_as_lost(pool: Pool, unused_tcp_port: int) -> None:
     ended = await driven(pool, Plan(f"http://127.0.0.1:{unused_tcp_port}/v1"), rows=3)
     report = summary(pool, ended, 1.0)
