@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "route": "assign a file of queries",
     "evaluate": "all rules side by side on outcome data, with a report",
     "replay-upstream": "the models of a pool as OpenAI-compatible endpoints",
+    "collect": "ask every model every prompt, grade the answers, write a pool",
     "drive": "send a pool's queries to a live gateway",
     "simulate": "replay a pool as a trace in virtual time",
 }
