@@ -1,6 +1,8 @@
 # Build: docker build -t paretogate .            the gateway alone, without torch
 #        docker build --build-arg EXTRAS=offline -t paretogate .   with train, evaluate and route too
 # Run:   docker run --read-only --tmpfs /tmp -p 127.0.0.1:8080:8080 -v ./config:/etc/paretogate:ro paretogate
+# Inside, it listens on every address of the container, so the command says --insecure: who may reach it is decided by what
+# `-p` publishes. Before you publish it to others, configure `keys` (config/keys.yaml); they are asked for all the same.
 FROM python:3.12-slim-bookworm AS build
 # Extras of pyproject.toml, with commas between them.
 ARG EXTRAS=
@@ -23,4 +25,4 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=15s --retries=3 \
     CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8080/readyz', timeout=2)"]
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["paretogate"]
-CMD ["serve", "--config", "/etc/paretogate/gateway.yaml", "--host", "0.0.0.0", "--port", "8080"]
+CMD ["serve", "--config", "/etc/paretogate/gateway.yaml", "--host", "0.0.0.0", "--port", "8080", "--insecure"]

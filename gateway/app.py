@@ -13,6 +13,7 @@ import httpx
 from gateway.accounting import Accounts
 from gateway.batcher import Batcher, Decider
 from gateway.core.fleet import Fleet
+from gateway.core.keyring import Keyring
 from gateway.core.listing import Listing
 from gateway.core.window import Window
 from gateway.errors import ConfigurationError, GatewayError
@@ -53,6 +54,7 @@ class Gateway:
     def __init__(self, settings: Settings, *, demonstration: frozenset[str] = frozenset()) -> None:
         self.settings = settings
         self.fleet = fleet_of(settings)
+        self.keyring = Keyring([key.build() for key in settings.keys])
         self.listing = Listing(self.fleet, int(wall()), demonstration=demonstration)
         self.artifact = artifact_of(settings)
         self.log = DecisionLog(settings.server.decisions)
@@ -194,6 +196,7 @@ def application(settings: Settings, *, demonstration: frozenset[str] = frozenset
 
     return Application(
         lambda: gateway.pipeline,
+        lambda: gateway.keyring,
         control(gateway),
         lifespan=lifespan,
         body_limit=int(settings.server.max_body_mb * 2**20),

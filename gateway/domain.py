@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -164,6 +164,44 @@ class Route:
     batch_quality: bool = False  # the papers' constraint per batch instead of the carried promise
 
 
+class Span(StrEnum):
+    """How long a budget is for, by the calendar, in UTC."""
+
+    DAY = "day"
+    MONTH = "month"
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a key may spend in each span."""
+
+    usd: float
+    per: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One caller's: what it may use, and how much. Its token is known by a digest alone."""
+
+    name: str
+    digest: bytes = field(repr=False, default=b"")  # SHA-256 of the token
+    routes: tuple[str, ...] = ("*",)  # globs of what it may name as `model`
+    models: tuple[str, ...] = ("*",)  # globs of what it may name, and of what may answer it
+    requests_per_minute: int | None = None  # None: unlimited, here and below
+    tokens_per_minute: int | None = None
+    budget: Budget | None = None
+    priority: int = 10  # the highest that its queries get
+    admin: bool = False
+
+    @property
+    def limited(self) -> bool:
+        """Whether anything is counted for it."""
+        return self.budget is not None or self.requests_per_minute is not None or self.tokens_per_minute is not None
+
+
+ANYONE: Final = Key("", admin=True)  # who calls where no keys are configured
+
+
 @dataclass(frozen=True, slots=True)
 class Preferences:
     """What one request asks for itself: the `routing` object or its `x-paretogate-*` headers."""
@@ -198,4 +236,4 @@ class Query:
     patient_until: float = float("inf")  # when its client no longer waits for it to be placed
     ends_at: float = float("inf")  # when it must have been answered
     preferences: Preferences = Preferences()
-    key: str = ""  # in whose turn it waits: a name of its caller, never a secret
+    key: str = ""  # whose it is and in whose turn it waits: the name of its key, or of its caller; never a secret

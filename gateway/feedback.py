@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class DecisionLog:
     def find(self, decision_id: str) -> Decision | None:
         return self._decisions.get(decision_id)
 
-    def recent(self, count: int) -> list[Decision]:
-        """The newest first."""
-        return list(self._decisions.values())[-count:][::-1]
+    def recent(self, count: int, key: str | None = None) -> list[Decision]:
+        """The newest first, of one key's or of all."""
+        newest = (each for each in reversed(self._decisions.values()) if key is None or each.query.key == key)
+        return list(islice(newest, count))

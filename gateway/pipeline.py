@@ -13,6 +13,7 @@ from gateway.core.describe import describe
 from gateway.core.filters import admissible
 from gateway.core.loops import Loops
 from gateway.core.retries import backoff
+from gateway.domain import ANYONE
 from gateway.errors import (
     DeadlineError,
     NoHeadroomError,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from gateway.accounting import Accounts
     from gateway.batcher import Batcher, Placement
     from gateway.core.fleet import Fleet
-    from gateway.domain import Endpoint, Query, Route
+    from gateway.domain import Endpoint, Key, Query, Route
     from gateway.estimator import Estimator
     from gateway.health import Health
     from gateway.load.truth import Truth
@@ -129,7 +130,7 @@ class Pipeline:
         self._draw = draw
         self._now = now
 
-    def admit(self, query: Query) -> Query:
+    def admit(self, query: Query, key: Key = ANYONE) -> Query:
         """The query with the models that may answer it, and how long it may wait.
 
         Raises:
@@ -143,6 +144,7 @@ class Pipeline:
             characters=query.characters,
             characters_per_token=self._estimator.characters_per_token,
             max_tokens=query.max_tokens,
+            key=key,
         )
         deadline = min(query.deadline_at, query.arrived_at + self._max_wait_s)
         if (caller := self.loops.model_of(query)) in models:

@@ -84,6 +84,7 @@ async def serving(gateway: Gateway) -> AsyncIterator[str]:
 
     app = Application(
         lambda: gateway.pipeline,
+        lambda: gateway.keyring,
         control(gateway),
         lifespan=lifespan,
         body_limit=int(gateway.settings.server.max_body_mb * 2**20),

@@ -83,8 +83,9 @@ def test_the_schema_refuses_what_the_gateway_refuses(section: str, wrong: object
     assert not Draft202012Validator(json_schema()).is_valid(tree | {section: wrong})
 
 
-def test_gateway_yaml_shows_every_key() -> None:
-    shown = set(keys(yaml.safe_load((CONFIG / "gateway.yaml").read_text(encoding="utf-8"))))
+def test_gateway_yaml_and_keys_yaml_show_every_key() -> None:
+    files = [yaml.safe_load((CONFIG / name).read_text(encoding="utf-8")) for name in ("gateway.yaml", "keys.yaml")]
+    shown = {place for tree in files for place in keys(tree)}
     assert shown - known_keys() == set()
     assert known_keys() - shown == ALTERNATIVES
 

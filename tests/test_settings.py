@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.domain import Capability, Kind, MaxCost, MinQuality, Tradeoff
+from gateway.domain import Budget, Capability, Key, Kind, MaxCost, MinQuality, Span, Tradeoff
 from gateway.errors import ConfigurationError
 from gateway.settings import parse
 
@@ -25,8 +25,11 @@ routes:
   - name: auto
     models: ["org/*"]
     objective: {min_quality: 0.8}
+keys:
+  - {name: shop, hash: "sha256:SHOP", budget: {usd: 5, per: day}}
+  - {name: ops, hash: "sha256:OPS", admin: true}
 load: {redis: "${REDIS_URL:-}"}
-"""
+""".replace("SHOP", "ab" * 32).replace("OPS", "cd" * 32)
 ENV = {"KEY": "sk-secret"}
 
 
@@ -53,8 +56,16 @@ def test_a_budget_is_an_objective() -> None:
     assert settings.routes[0].objective.build() == MaxCost(0.5)
 
 
+def test_keys_become_the_domain() -> None:
+    shop, ops = (key.build() for key in parse(GOOD, ENV).keys)
+    assert shop == Key("shop", bytes.fromhex("ab" * 32), budget=Budget(5, Span.DAY))
+    assert (ops.admin, ops.limited, shop.limited) == (True, False, True)
+
+
 def test_secrets_are_not_printed() -> None:
-    assert "sk-secret" not in repr(parse(GOOD, ENV))
+    shown = repr(parse(GOOD, ENV))
+    assert "sk-secret" not in shown
+    assert "abab" not in shown
 
 
 @pytest.mark.parametrize(
@@ -80,6 +91,12 @@ def test_secrets_are_not_printed() -> None:
         ("can: [tools]", "can: [[tools]", "not YAML"),
         (GOOD, "just words", "a configuration is a mapping with version, models and endpoints"),
         ("version: 1", "version: 1\npredictor: {url: 'http://p'}", "predictor: url: this version asks no predictor"),
+        ("sha256:abab", "sha256:ABAB", "keys[0].hash: write sha256: and 64 hexadecimal digits"),
+        ("sha256:" + "ab" * 32, "sha256:" + "cd" * 32, "keys: two of them have the same hash"),
+        ("name: ops", "name: shop", "keys: the name 'shop' is used twice"),
+        ("per: day", "per: week", "keys[0].budget.per: input should be 'day' or 'month'"),
+        ("usd: 5", "usd: 0", "keys[0].budget.usd: input should be greater than 0"),
+        ("admin: true", "admn: true", "keys[1].admn: unknown key; did you mean admin?"),
         ("api_key: ", 'api_key: "a\\nb", serves: ', "endpoints[0].api_key: a key is printable ASCII"),
     ],
 )

@@ -11,6 +11,7 @@ from gateway import __version__
 
 COMMANDS: Final = {
     "serve": "the gateway",
+    "key": "make a token for a caller",
     "check": "validate a configuration and say what it means",
     "train": "fit, calibrate and write an artifact",
     "predict": "what each model would make of each query of a file",

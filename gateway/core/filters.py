@@ -6,12 +6,20 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from gateway.core.fleet import Fleet, matching
-from gateway.errors import ContextLengthError, InvalidRequestError, NoCapableModelError, UnknownModelError
+from gateway.core.keyring import may_answer, may_name
+from gateway.domain import ANYONE
+from gateway.errors import (
+    ContextLengthError,
+    InvalidRequestError,
+    NoCapableModelError,
+    PermissionDeniedError,
+    UnknownModelError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gateway.domain import Capability
+    from gateway.domain import Capability, Key
 
 
 def admissible(
@@ -23,6 +31,7 @@ def admissible(
     characters: int,
     characters_per_token: Sequence[float],
     max_tokens: int | None,
+    key: Key = ANYONE,
 ) -> tuple[str, ...]:
     """The models that may answer, in configuration order; never empty.
 
@@ -34,16 +43,16 @@ def admissible(
         characters: of the query.
         characters_per_token: (M,) by which they are counted as each model's tokens.
         max_tokens: longest answer that the client asked for, counted into the context.
+        key: of the caller.
 
     Raises:
         UnknownModelError: nothing has that name.
+        PermissionDeniedError: the key may not use it.
         InvalidRequestError: the allow list leaves nobody.
         NoCapableModelError: nobody who is allowed can do it.
         ContextLengthError: it is too long for all of them.
     """
-    named = fleet.candidates(target)
-    if not named:
-        raise UnknownModelError(unknown_name(fleet, target), param="model")
+    named = _named(fleet, target, key)
     allowed = matching(named, globs) if globs else named
     if not allowed:
         message = f"routing.models: {list(globs)} matches none of the models of {target}: {', '.join(named)}"
@@ -61,6 +70,27 @@ def admissible(
     return tuple(name for name, fits in zip(capable, room, strict=True) if fits)
 
 
+def _named(fleet: Fleet, target: str, key: Key) -> tuple[str, ...]:
+    """The served models behind a name, as far as the key may use them.
+
+    Raises:
+        UnknownModelError: nothing has that name.
+        PermissionDeniedError: the key may not use it.
+    """
+    named = fleet.candidates(target)
+    if not named:
+        raise UnknownModelError(unknown_name(fleet, target, key), param="model")
+    if key is ANYONE:
+        return named
+    if not may_name(key, fleet, target):
+        raise not_allowed(key, target)
+    return may_answer(key, named)
+
+
+def not_allowed(key: Key, target: str) -> PermissionDeniedError:
+    return PermissionDeniedError(f"the key {key.name!r} may not use {target}", param="model")
+
+
 def _capable(fleet: Fleet, allowed: Sequence[str], needs: frozenset[Capability]) -> tuple[str, ...]:
     lacking = {name: sorted(needs - fleet.models[fleet.model_index[name]].can) for name in allowed}
     capable = tuple(name for name in allowed if not lacking[name])
@@ -70,8 +100,9 @@ def _capable(fleet: Fleet, allowed: Sequence[str], needs: frozenset[Capability])
     return capable
 
 
-def unknown_name(fleet: Fleet, target: str) -> str:
+def unknown_name(fleet: Fleet, target: str, key: Key = ANYONE) -> str:
     known = [*fleet.routes, *(model.name for model in fleet.models if model.name in fleet.served)]
+    known = [name for name in known if may_name(key, fleet, name)]
     near = get_close_matches(target, known, n=3, cutoff=0.4)
     if near:
         return f"no route or model is named {target[:100]!r}; the nearest: {', '.join(near)}"

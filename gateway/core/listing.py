@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gateway.core.keyring import may_name
+from gateway.domain import ANYONE
+
 if TYPE_CHECKING:
     from gateway.core.fleet import Fleet
-    from gateway.domain import Model, Objective, Route
+    from gateway.domain import Key, Model, Objective, Route
 
 Plain = dict[str, object]
 
@@ -15,6 +18,7 @@ class Listing:
     """Routes first, then models, in configuration order. `created` is when this configuration was taken up."""
 
     def __init__(self, fleet: Fleet, created: int, *, demonstration: frozenset[str] = frozenset()) -> None:
+        self._fleet = fleet
         self._entries = {
             **{route.name: _route(route, created) for route in fleet.routes.values()},
             **{
@@ -24,8 +28,9 @@ class Listing:
             },
         }
 
-    def all(self) -> list[Plain]:
-        return list(self._entries.values())
+    def all(self, key: Key = ANYONE) -> list[Plain]:
+        """What the key may use."""
+        return [entry for name, entry in self._entries.items() if may_name(key, self._fleet, name)]
 
     def one(self, name: str) -> Plain | None:
         return self._entries.get(name)

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from gateway import __version__
 from gateway.errors import GatewayError, InvalidRequestError, NotAllowedError, NotFoundError
 from gateway.http import answers
+from gateway.http.caller import KEY, visitor
 from gateway.http.served import Inference, request_id
 from gateway.http.surface import SURFACES
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from fastapi import APIRouter
     from starlette.types import Lifespan, Message, Receive, Scope, Send
 
+    from gateway.core.keyring import Keyring
     from gateway.pipeline import Pipeline
 
 PREFIXES = ("/v1", "")
@@ -34,6 +36,7 @@ class Application(FastAPI):
     def __init__(
         self,
         pipeline: Callable[[], Pipeline],
+        keyring: Callable[[], Keyring],
         control: APIRouter,
         *,
         lifespan: Lifespan[Application],
@@ -42,9 +45,10 @@ class Application(FastAPI):
         now: Callable[[], float],
     ) -> None:
         super().__init__(title="Paretogate", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+        self._keyring = keyring
         self._hot: dict[str, Inference] = {}
         for surface in SURFACES:
-            inference = Inference(pipeline, surface, limit=body_limit, ping_s=ping_s, now=now)
+            inference = Inference(pipeline, keyring, surface, limit=body_limit, ping_s=ping_s, now=now)
             for prefix in PREFIXES:
                 self._hot[prefix + surface.path] = inference
                 self.router.routes.append(Route(prefix + surface.path, inference, methods=["POST"]))
@@ -63,7 +67,16 @@ class Application(FastAPI):
         if inference is not None:
             await inference(scope, receive, send)
         else:
-            await super().__call__(scope, receive, _identified(scope, send))
+            await self._visit(scope, receive, _identified(scope, send))
+
+    async def _visit(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Nothing of the gateway is shown to whoever may not call it, not even which paths there are."""
+        try:
+            scope[KEY] = visitor(self._keyring(), scope["path"], dict(scope["headers"]))
+        except GatewayError as error:
+            await _respond(error)(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 def _identified(scope: Scope, send: Send) -> Send:

@@ -6,13 +6,13 @@ value, and a key that was sent twice reaches the upstream once: we and the upstr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import msgspec
 
-from gateway.domain import Capability, Query
+from gateway.domain import ANYONE, Capability, Query
 from gateway.errors import InvalidRequestError
 from gateway.http import unreadable
 from gateway.http.messages import ANY_TEXT, CHAT, answered_calls, length, seen_and_heard
@@ -21,7 +21,7 @@ from gateway.http.preferences import preferences
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from gateway.domain import Preferences
+    from gateway.domain import Key, Preferences
     from gateway.http.messages import Message, Messages
     from gateway.http.surface import Surface
 
@@ -80,17 +80,20 @@ class Call:
     def path(self) -> str:
         return self.surface.path
 
-    def query(self, query_id: str, arrived_at: float, patience_s: float, key: str = "") -> Query:
+    def query(self, query_id: str, arrived_at: float, patience_s: float, key: Key = ANYONE, turn: str = "") -> Query:
         """What is to be admitted. `patience_s` is how long the client will wait for a first byte.
 
-        `key` names the caller in whose turn it waits.
+        `turn` names the caller in whose turn it waits where there are no keys.
         """
         wishes = self.preferences
+        if wishes.priority > key.priority:
+            wishes = replace(wishes, priority=key.priority)
         ends_at = inf if wishes.deadline_ms is None else arrived_at + wishes.deadline_ms / 1000
         patient_until = min(ends_at, arrived_at + patience_s)
         return Query(
             id=query_id,
             target=self.model,
+            key=key.name or turn,
             messages=bytes(self.fields.get(self.surface.text_field, b'""')),
             tools=bytes(self.tools),
             needs=self.needs,
@@ -103,7 +106,6 @@ class Call:
             patient_until=patient_until,
             ends_at=ends_at,
             preferences=wishes,
-            key=key,
         )
 
     def body(self, serves: str) -> bytes:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Protocol
 
-from fastapi import APIRouter, Body, Query, Response
+from fastapi import APIRouter, Body, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.core.describe import describe
-from gateway.core.filters import unknown_name
+from gateway.core.filters import not_allowed, unknown_name
+from gateway.core.keyring import may_name
 from gateway.errors import InvalidRequestError, NotFoundError, UnknownModelError
+from gateway.http.caller import KEY
 from gateway.metrics import CONTENT_TYPE
 
 if TYPE_CHECKING:
+    from gateway.core.decision import Decision
     from gateway.core.fleet import Fleet
     from gateway.core.listing import Listing
+    from gateway.domain import Key
     from gateway.feedback import DecisionLog
 
 NOT_READY = 503
@@ -63,38 +67,51 @@ def control(service: Service) -> APIRouter:
 
 def _catalogue(routes: APIRouter, service: Service) -> None:
     @routes.get("/models")
-    async def models() -> dict[str, object]:
-        return {"object": "list", "data": service.listing.all()}
+    async def models(request: Request) -> dict[str, object]:
+        return {"object": "list", "data": service.listing.all(request.scope[KEY])}
 
     @routes.get("/models/{name:path}")
-    async def model(name: str) -> dict[str, object]:
-        found = service.listing.one(name)
+    async def model(request: Request, name: str) -> dict[str, object]:
+        key, found = request.scope[KEY], service.listing.one(name)
         if found is None:
-            raise UnknownModelError(unknown_name(service.fleet, name), param="model")
+            raise UnknownModelError(unknown_name(service.fleet, name, key), param="model")
+        if not may_name(key, service.fleet, name):
+            raise not_allowed(key, name)
         return found
 
 
 def _records(routes: APIRouter, service: Service) -> None:
     @routes.get("/decisions")
-    async def decisions(limit: Annotated[int, Query(ge=1, le=200)] = 20) -> dict[str, object]:
-        recent = [describe(decision, service.fleet) for decision in service.log.recent(limit)]
-        return {"object": "list", "data": recent}
+    async def decisions(request: Request, limit: Annotated[int, Query(ge=1, le=200)] = 20) -> dict[str, object]:
+        recent = service.log.recent(limit, _whose(request.scope[KEY]))
+        return {"object": "list", "data": [describe(decision, service.fleet) for decision in recent]}
 
     @routes.get("/decisions/{decision_id}")
-    async def decision(decision_id: str) -> dict[str, object]:
-        found = service.log.find(decision_id)
-        if found is None:
-            raise _no_decision(decision_id)
-        return describe(found, service.fleet)
+    async def decision(request: Request, decision_id: str) -> dict[str, object]:
+        return describe(_found(service, decision_id, request.scope[KEY]), service.fleet)
 
     @routes.post("/feedback")
-    async def feedback(given: Annotated[Feedback, Body()]) -> dict[str, object]:
+    async def feedback(request: Request, given: Annotated[Feedback, Body()]) -> dict[str, object]:
         if given.score is None and given.label is None:
             raise InvalidRequestError("give a score (0 to 1) or a label", param="score")
         score = given.score if given.score is not None else float(bool(given.label))
+        _found(service, given.decision_id, request.scope[KEY])
         if not await service.scored(given.decision_id, score):
             raise _no_decision(given.decision_id)
         return {"object": "feedback", "decision_id": given.decision_id, "score": score}
+
+
+def _whose(key: Key) -> str | None:
+    """The name of the key whose decisions it may see; None: everybody's."""
+    return None if key.admin else key.name
+
+
+def _found(service: Service, decision_id: str, key: Key) -> Decision:
+    """A decision that the key may see: one of another key's might as well not be there."""
+    found, whose = service.log.find(decision_id), _whose(key)
+    if found is None or whose not in (None, found.query.key):
+        raise _no_decision(decision_id)
+    return found
 
 
 def _no_decision(decision_id: str) -> NotFoundError:

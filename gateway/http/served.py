@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from gateway.errors import GatewayError, InvalidRequestError, TooLargeError, UpstreamError, UpstreamToldError
 from gateway.http import answers
 from gateway.http.body import read
+from gateway.http.caller import caller
 from gateway.http.explained import explained_body, explained_events
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
 
+    from gateway.core.keyring import Keyring
+    from gateway.domain import Key
     from gateway.http.answers import Headers
     from gateway.http.body import Call
     from gateway.http.surface import Surface
@@ -150,6 +153,7 @@ class Inference:
     def __init__(
         self,
         pipeline: Callable[[], Pipeline],
+        keyring: Callable[[], Keyring],
         surface: Surface,
         *,
         limit: int,
@@ -157,6 +161,7 @@ class Inference:
         now: Callable[[], float],
     ) -> None:
         self._pipeline = pipeline
+        self._keyring = keyring
         self._surface = surface
         self._limit = limit
         self._ping_s = ping_s
@@ -166,8 +171,9 @@ class Inference:
         arrived_at = self._now()
         exchange = Exchange(scope, receive, send)
         try:
+            key = caller(self._keyring(), exchange.headers)  # before the body: a stranger's is not read
             call = read(await exchange.body(self._limit), exchange.headers, self._surface)
-            await self._while_client_stays(exchange, call, arrived_at)
+            await self._while_client_stays(exchange, call, key, arrived_at)
         except ClientGoneError:
             return
         except GatewayError as error:
@@ -176,7 +182,7 @@ class Inference:
             log.exception("a request failed")
             await exchange.fail(GatewayError("the gateway failed; its log says why"))
 
-    async def _while_client_stays(self, exchange: Exchange, call: Call, arrived_at: float) -> None:
+    async def _while_client_stays(self, exchange: Exchange, call: Call, key: Key, arrived_at: float) -> None:
         """Cancels the work in the moment in which the client leaves; with it go its slot and its upstream."""
         loop = asyncio.get_running_loop()
         try:
@@ -184,16 +190,16 @@ class Inference:
                 company.after(WATCH_S, exchange.until_gone)
                 if call.stream and self._ping_s:
                     company.after(self._ping_s, exchange.ping, self._ping_s)
-                await self._serve(exchange, call, arrived_at)
+                await self._serve(exchange, call, key, arrived_at)
         except BaseExceptionGroup as errors:
             raise the_one(errors) from None
 
-    async def _serve(self, exchange: Exchange, call: Call, arrived_at: float) -> None:
+    async def _serve(self, exchange: Exchange, call: Call, key: Key, arrived_at: float) -> None:
         if not self._surface.routes and call.model in self._pipeline().routes:
             raise InvalidRequestError(f"model: {call.model} is a route; name a model here", param="model")
         pipeline = self._pipeline()
-        patience, key = patience_s(exchange.headers), caller(exchange.headers)
-        query = pipeline.admit(call.query(decision_id(), arrived_at, patience, key))
+        patience, turn = patience_s(exchange.headers), "" if key.name else sender(exchange.headers)
+        query = pipeline.admit(call.query(decision_id(), arrived_at, patience, key, turn), key)
         async with pipeline.serve(query, call) as served:
             if served.reply.streamed:
                 await _stream(exchange, served, self._surface)
@@ -240,7 +246,7 @@ def decision_id() -> str:
     return f"dec_{secrets.token_hex(12)}"
 
 
-def caller(headers: Mapping[bytes, bytes]) -> str:
+def sender(headers: Mapping[bytes, bytes]) -> str:
     """In whose turn a query waits: a name made of what it authorizes itself with, and never that itself."""
     told = headers.get(b"authorization", b"")
     return blake2b(told, digest_size=8).hexdigest() if told else ""

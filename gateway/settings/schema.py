@@ -8,6 +8,7 @@ from typing import Literal, Self
 from pydantic import model_validator
 
 from gateway.settings.fleet import EndpointSettings, ModelSettings
+from gateway.settings.keys import KeySettings
 from gateway.settings.routes import ObjectiveSettings, RouteSettings
 from gateway.settings.section import Section
 from gateway.settings.service import (
@@ -30,6 +31,8 @@ class Settings(Section):
     """Where the models are served."""
     routes: tuple[RouteSettings, ...] = (RouteSettings(name="auto", objective=ObjectiveSettings(tradeoff=5)),)
     """What clients may send as `model`, beside the models' own names. Left out: `auto`, halfway in quality."""
+    keys: tuple[KeySettings, ...] = ()
+    """Who may call. Left out: everybody who reaches the port, and any Authorization is ignored."""
     window: WindowSettings = WindowSettings()
     """How queries are decided together."""
     queue: QueueSettings = QueueSettings()
@@ -54,6 +57,9 @@ class Settings(Section):
         _unique("models", models)
         _unique("endpoints", [endpoint.name for endpoint in self.endpoints])
         _unique("routes and models", [route.name for route in self.routes] + models)
+        _unique("keys", [key.name for key in self.keys])
+        if len({key.digest for key in self.keys}) < len(self.keys):
+            raise ValueError("keys: two of them have the same hash; give each a token of its own")
         for place, endpoint in enumerate(self.endpoints):
             if endpoint.model not in models:
                 raise ValueError(f"endpoints[{place}].model: no model is named {endpoint.model!r}; there are {models}")

@@ -20,7 +20,11 @@ EVERYTHING: dict[str, Any] = {
     "config": CONFIG,
     "environment": [{"name": "OPENAI_API_KEY", "secret": "openai", "key": "api-key"}],
     "ingress": {"enabled": True, "host": "models.example", "tlsSecret": "tls", "className": "nginx"},
-    "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+    "serviceMonitor": {
+        "enabled": True,
+        "labels": {"release": "prometheus"},
+        "token": {"secret": "ops", "key": "token"},
+    },
     "networkPolicy": {"from": {"app": "shop"}},
     "autoscaling": {"waitingQueries": 5},
     "imagePullSecrets": [{"name": "registry"}],
@@ -87,6 +91,17 @@ def test_secrets_are_named_never_held() -> None:
     [key] = [each for each in container["env"] if each["name"] == "OPENAI_API_KEY"]
     assert key["valueFrom"]["secretKeyRef"] == {"name": "openai", "key": "api-key"}
     assert not [kind for kind, _ in rendered if kind == "Secret"]
+
+
+def test_prometheus_may_have_a_key() -> None:
+    [endpoint] = objects(EVERYTHING)["ServiceMonitor", "demo-paretogate"]["spec"]["endpoints"]
+    assert endpoint["authorization"] == {"credentials": {"name": "ops", "key": "token"}}
+
+
+@pytest.mark.parametrize("insecure", [False, True])
+def test_a_pod_without_keys_starts_only_when_that_is_meant(*, insecure: bool) -> None:
+    pod = objects({"config": CONFIG, "insecure": insecure})["Deployment", "demo-paretogate"]["spec"]["template"]["spec"]
+    assert ("--insecure" in pod["containers"][0]["args"]) is insecure
 
 
 def test_the_configuration_arrives_as_it_was_and_another_makes_other_pods() -> None:

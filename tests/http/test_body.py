@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gateway.domain import Capability
+from gateway.domain import Capability, Key
 from gateway.errors import InvalidRequestError
 from gateway.http.body import Call, read
 from gateway.http.surface import CHAT, COMPLETIONS, EMBEDDINGS, RESPONSES, SURFACES
@@ -357,3 +357,11 @@ def test_any_bytes_are_read_or_refused(noise: bytes, at: int) -> None:
         read(with_noise, {}, CHAT).body("up")
     except InvalidRequestError as error:
         assert error.status == 400  # noqa: PT017 - both ends are right
+
+
+def test_a_query_carries_its_keys_name_and_no_higher_priority_than_it_gives() -> None:
+    modest = Key("shop", priority=2)
+    asked = [chat(routing={"priority": priority}).query("q", 0.0, 1.0, modest) for priority in (-3, 2, 9)]
+    assert [query.preferences.priority for query in asked] == [-3, 2, 2]
+    assert asked[0].key == "shop"
+    assert chat(routing={"priority": 9}).query("q", 0.0, 1.0).preferences.priority == 9
