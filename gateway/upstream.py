@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from contextvars import ContextVar
+from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, Self
 
@@ -87,12 +88,14 @@ class Payload(Protocol):
 class Guard:
     """One timer for the time-outs of one answer: connect and first byte, then the pauses, and the total over all."""
 
-    def __init__(self, timeouts: Timeouts, now: Callable[[], float]) -> None:
+    def __init__(self, timeouts: Timeouts, now: Callable[[], float], *, stream: bool) -> None:
         self.now = now
         self.opened_at = self.now()
         self.begun = False  # some of the answer is here
         self._ends_at = self.opened_at + timeouts.total
-        self.timeout = asyncio.timeout_at(min(self._ends_at, self.opened_at + timeouts.first_byte))
+        # an answer that is not streamed begins when it is finished: its first byte says nothing of its upstream
+        first = timeouts.first_byte if stream else timeouts.total
+        self.timeout = asyncio.timeout_at(min(self._ends_at, self.opened_at + first))
 
     def allow(self, seconds: float | None) -> None:
         """The upstream may take this long for its next bytes; None: it owes none."""
@@ -177,6 +180,8 @@ class Reply:
                 yield ready
             if not chunk:
                 return
+            if events.garbled:
+                raise UpstreamError(f"{name} sent an event that is no text", endpoint=name)
             if events.done:
                 await self._linger(content)
                 return
@@ -235,7 +240,8 @@ class Upstream:
         Raises:
             UpstreamError: and what stands under it in the error tree; on entering, nothing has been answered then.
         """
-        return Opening(self, endpoint, payload, Guard(endpoint.timeouts, self._now), watch)
+        guard = Guard(endpoint.timeouts, self._now, stream=payload.stream)
+        return Opening(self, endpoint, payload, guard, watch)
 
     async def post(self, endpoint: Endpoint, payload: Payload) -> aiohttp.ClientResponse:
         """The head of the endpoint's answer to this, under our key for it."""
@@ -253,14 +259,15 @@ class Upstream:
             allow_redirects=False,
         )
 
-    async def begin(self, endpoint: Endpoint, answer: aiohttp.ClientResponse, payload: Payload) -> Begun:
+    async def begin(self, endpoint: Endpoint, answer: aiohttp.ClientResponse, payload: Payload, guard: Guard) -> Begun:
         """The answer's first bytes: all of them, or a stream's first event."""
+        begun = partial(guard.allow, endpoint.timeouts.idle)
         if answer.status != OK:
-            text = await _read(answer, ERROR_LIMIT)
+            text = await _read(answer, ERROR_LIMIT, begun)
             raise rejection(answer.status, text, answer.headers, endpoint.name, now=self._wall())
         if payload.stream and answer.content_type == EVENTS:
             return await self._first_events(endpoint, answer, EventStream(strip_usage=not payload.include_usage))
-        whole = await _read(answer, BODY_LIMIT)
+        whole = await _read(answer, BODY_LIMIT, begun)
         if len(whole) > BODY_LIMIT:
             raise UpstreamError(f"{endpoint.name} sent more than {BODY_LIMIT} bytes", endpoint=endpoint.name)
         return Begun(whole, None, self._report(endpoint, answer, whole))
@@ -272,15 +279,19 @@ class Upstream:
             first += events.feed(chunk)
             if events.error:  # nothing has gone on to the client yet
                 raise rejection(code_of(events.error), events.error, answer.headers, endpoint.name, now=self._wall())
+            if events.garbled:
+                break
             if events.events:
                 return Begun(first, events, events.report)
             if events.overflowing:
                 break
-        raise UpstreamError(f"{endpoint.name} sent no event", endpoint=endpoint.name)
+        raise UpstreamError(f"{endpoint.name} sent no event that can be read", endpoint=endpoint.name)
 
     def _report(self, endpoint: Endpoint, answer: aiohttp.ClientResponse, whole: bytes) -> Report:
         try:
             report = read_report(whole)
+            if not whole.isascii():
+                whole.decode()  # raw slices are not looked into
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise UpstreamError(f"{endpoint.name} answered with no JSON object", endpoint=endpoint.name) from error
         if report.failed:
@@ -308,7 +319,7 @@ class Opening:
         try:
             CONNECTING.set((self._watch, self._guard.now))
             self._answer = await self._upstream.post(self._endpoint, self._payload)
-            begun = await self._upstream.begin(self._endpoint, self._answer, self._payload)
+            begun = await self._upstream.begin(self._endpoint, self._answer, self._payload, self._guard)
         except BaseException as error:
             await self.__aexit__(type(error), error, error.__traceback__)
             raise
@@ -345,10 +356,11 @@ class TimedRequest(aiohttp.ClientRequest):
         return await super().send(conn)
 
 
-async def _read(answer: aiohttp.ClientResponse, limit: int) -> bytes:
-    """The body, or its beginning when it is longer than the limit."""
+async def _read(answer: aiohttp.ClientResponse, limit: int, begun: Callable[[], None]) -> bytes:
+    """The body, or its beginning when it is longer than the limit. `begun` is called after each part."""
     parts, size = [], 0
     while size <= limit and (chunk := await answer.content.readany()):
+        begun()
         parts.append(chunk)
         size += len(chunk)
     return b"".join(parts)

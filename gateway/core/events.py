@@ -1,17 +1,20 @@
 """A stream of server-sent events, scanned as bytes: only whole events go on, and what they say is noted on the way.
 
-Events are not rebuilt. The one thing that is changed is usage, when the client did not ask for it: the event that
-carries nothing else is dropped, and `"usage":null` is cut out of the others. That text cannot be met inside a JSON
-string, where every quote is escaped.
+Events are not rebuilt, with two exceptions. Usage, when the client did not ask for it: the event that carries nothing
+else is dropped, and `"usage":null` is cut out of the others; that text cannot be met inside a JSON string, where every
+quote is escaped. And an error in a shape that OpenAI's clients do not expect, as a `code` that is a number, is put into
+theirs.
 """
 
 from __future__ import annotations
 
 import re
+from itertools import takewhile
 from typing import Final
 
 import msgspec
 
+from gateway.core.rejections import reshaped
 from gateway.core.reports import Report, read_report
 
 BLANKS: Final = (b"\n\n", b"\n\r\n")  # how a blank line ends, after either kind of line end
@@ -33,12 +36,13 @@ class EventStream:
         self.done = False  # the end marker has passed
         self.finished = False  # some choice gave its reason for ending
         self.error = b""  # the JSON of an event that is an error; nothing after it goes on
+        self.garbled = False  # bytes came that are no UTF-8: an event that no client can read
         self.events = 0  # with content: about one token each
 
     @property
     def whole(self) -> bool:
         """Whether an end of the stream here leaves a whole answer."""
-        return (self.done or self.finished) and not self.error and not self._tail.strip()
+        return (self.done or self.finished) and not (self.error or self.garbled) and not self._tail.strip()
 
     @property
     def overflowing(self) -> bool:
@@ -47,6 +51,8 @@ class EventStream:
     def feed(self, chunk: bytes) -> bytes:
         """The whole events that this chunk completes."""
         ready = self._whole_events(chunk)
+        if not ready.isascii() and not is_text(ready):
+            ready = self._readable(ready)
         if not ready or self.error:
             return b""
         if tells(ready):
@@ -81,6 +87,13 @@ class EventStream:
         del self._tail[:end]
         return ready
 
+    def _readable(self, ready: bytes) -> bytes:
+        """The events before the one that is garbled; from there on nothing goes on."""
+        self.garbled = True
+        self._tail.clear()
+        kept = list(takewhile(is_text, split(ready)))
+        return b"".join(kept)
+
     def _look_into(self, ready: bytes) -> bytes:
         kept = []
         for event in split(ready):
@@ -100,6 +113,8 @@ class EventStream:
             return event  # not ours to judge: the client's parser sees what the upstream sent
         if report.failed:
             self.error = data
+            shaped = reshaped(data)
+            return event if shaped is data else b"data: " + shaped + b"\n\n"
         self.report.add(report)
         if not self._strip_usage:
             return event
@@ -125,6 +140,14 @@ def ends(ready: bytes) -> bool:
         or b'"finish_reason": "' in ready
         or (b'"response.' in ready and ENDED.search(ready) is not None)
     )
+
+
+def is_text(some: bytes) -> bool:
+    try:
+        some.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def split(ready: bytes) -> list[bytes]:

@@ -114,6 +114,11 @@ def normalised(status: int, body: bytes) -> bytes:
     return msgspec.json.encode({"error": shaped})
 
 
+def reshaped(event: bytes) -> bytes:
+    """The data of an error event as OpenAI's clients expect it; the response surface has a shape of its own."""
+    return normalised(code_of(event), event) if _read(event).get("error") else event
+
+
 def _is_openai(error: dict[str, object]) -> bool:
     """Strings; `param` and `code` may be null or left out."""
     said = isinstance(error.get("message"), str) and isinstance(error.get("type", ""), str)

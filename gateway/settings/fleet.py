@@ -76,7 +76,8 @@ class TimeoutSettings(Section):
     connect: Positive = 2
     """To open a connection."""
     first_byte: Positive = 30
-    """From the request to the first byte of its answer; later, another endpoint is tried."""
+    """From the request to the first byte of a stream; later, another endpoint is tried. An answer that is not streamed
+    begins when it is finished: it has `total`."""
     idle: Positive = 30
     """Between two parts of an answer."""
     total: Positive = 600

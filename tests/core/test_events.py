@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 
 import pytest
@@ -66,10 +67,10 @@ def test_a_marker_inside_the_text_is_not_the_end() -> None:
 @pytest.mark.parametrize(
     ("event", "failed"),
     [
-        (b'data: {"error":{"message":"no","code":400}}\n\n', True),
-        (b'data: {"error":"overloaded"}\n\n', True),
+        (b'data: {"error":{"message":"no","type":"t","param":null,"code":"c"}}\n\n', True),
         (b'event: error\ndata: {"type":"error","code":"server_error","message":"no"}\n\n', True),
         (b'data: {"error":\ndata: {"message":"in two lines"}}\n\n', True),
+        (b'data: {"type":"error","code":400,"message":"of the response surface"}\n\n', True),
         (b'data: {"type":"response.created","response":{"error":null}}\n\n', False),
         (b'data: {"choices":[{"delta":{"content":"x"}}],"error":{}}\n\n', False),
         (b'data: {"error":null,"choices":[]}\n\n', False),
@@ -81,6 +82,30 @@ def test_an_error_event_is_noticed(event: bytes, failed: bool) -> None:  # noqa:
     stream = EventStream(strip_usage=True)
     assert stream.feed(event) == event
     assert bool(stream.error) is failed
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({"message": "no", "code": 400}, {"type": "invalid_request_error", "code": "400"}),
+        ({"message": "no", "type": "Dead", "param": 7, "code": 500}, {"type": "Dead", "code": "500"}),
+        ("no", {"type": "upstream_error", "code": None}),
+    ],
+)
+def test_an_error_event_of_another_shape_is_put_into_openais(said: object, told: dict[str, object]) -> None:
+    stream = EventStream(strip_usage=True)
+    event = stream.feed(b"data: " + json.dumps({"error": said}).encode() + b"\n\n")
+    assert json.loads(event.removeprefix(b"data: ")) == {"error": {"message": "no", "param": None, **told}}
+    assert stream.error
+
+
+@pytest.mark.parametrize("bad", [b"caf\xc3", b"\xff", b"\xed\xa0\x80"])
+def test_an_event_that_is_no_text_does_not_go_on_and_nothing_after_it(bad: bytes) -> None:
+    stream = EventStream(strip_usage=False)
+    event = b'data: {"choices":[{"delta":{"content":"' + bad + b'"}}]}\n\n'
+    assert stream.feed(TEXT.encode() + event + LAST + DONE) == TEXT.encode()
+    assert stream.garbled
+    assert not stream.whole
 
 
 def test_nothing_goes_on_after_an_error() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -78,9 +79,82 @@ async def test_a_silent_upstream_is_left_before_the_first_byte(cheap: Upstream, 
         ) as url,
         aiohttp.ClientSession() as session,
     ):
-        got = await ask(session, url)
+        got = await ask(session, url, chat(stream=True))
         assert (got.status, got.headers["x-paretogate-model"]) == (200, "dear")
         await cheap.asked[0].gone.wait()
+
+
+async def test_an_answer_that_is_not_streamed_has_the_total_time_for_its_first_byte(cheap: Upstream) -> None:
+    finished = asyncio.Event()
+    body = completion()
+    cheap.then(Play([finished, *whole(body).steps]))
+    each: dict[str, object] = {"timeout": {"first_byte": 0.001, "total": 30}}
+    async with (
+        cheap.serving() as first,
+        gateway(settings({"cheap": first}, each=each)) as url,
+        aiohttp.ClientSession() as session,
+        asyncio.TaskGroup() as group,
+    ):
+        asking = group.create_task(ask(session, url))
+        await cheap.reached()
+        streamed = await ask(session, url, chat(stream=True))  # fails meanwhile: its first byte is awaited too
+        assert streamed.status == 502
+        finished.set()
+        assert (await asking).json == body
+
+
+async def test_a_stall_inside_a_whole_answer_goes_elsewhere(cheap: Upstream, dear: Upstream) -> None:
+    [told] = whole(completion()).steps
+    assert isinstance(told, bytes)
+    cheap.then(Play([told[:-5], STALL]))
+    async with (
+        cheap.serving() as first,
+        dear.serving() as second,
+        gateway(settings({"cheap": first, "dear": second}, each={"timeout": {"idle": 0.1}})) as url,
+        aiohttp.ClientSession() as session,
+    ):
+        got = await ask(session, url)
+        assert (got.status, got.headers["x-paretogate-model"]) == (200, "dear")
+
+
+@pytest.mark.parametrize("before", [b"", delta("one")], ids=["first", "later"])
+async def test_half_a_character_is_no_text(
+    session: ClientSession, url: str, cheap: Upstream, dear: Upstream, before: bytes
+) -> None:
+    sent = asyncio.Event()
+    half = delta("caf?").replace(b"?", b"\xc3")
+    cheap.then(stream(before, sent, half, delta(finish="stop"), DONE) if before else stream(half, DONE))
+    dear.then(plain_stream("saved"))
+    async with asyncio.TaskGroup() as group:
+        asking = group.create_task(ask(session, url, chat(stream=True)))
+        await cheap.reached()
+        sent.set()
+    got = asking.result()
+    if before:
+        assert got.events[0] == json.loads(before.removeprefix(b"data: "))
+        assert got.events[1]["error"]["code"] == "upstream_failed"
+        assert len(got.events) == 2
+    else:
+        assert got.headers["x-paretogate-model"] == "dear"
+    cheap.then(whole(json.dumps(completion("caf?")).encode().replace(b"?", b"\xc3")))
+    dear.then(whole(completion("saved")))
+    got = await ask(session, url)
+    assert got.headers["x-paretogate-model"] == "dear"
+
+
+async def test_an_error_event_with_a_number_for_a_code_has_a_string(
+    session: ClientSession, url: str, cheap: Upstream
+) -> None:
+    sent = asyncio.Event()
+    cheap.then(stream(delta("one"), sent, event({"error": {"message": "died", "type": "Dead", "code": 500}})))
+    async with session.post(f"{url}/v1/chat/completions", json=chat(stream=True)) as answer:
+        first = await answer.content.readuntil(b"\n\n")
+        assert first == delta("one")
+        sent.set()
+        rest = await answer.read()
+    assert json.loads(rest.removeprefix(b"data: ")) == {
+        "error": {"message": "died", "type": "Dead", "param": None, "code": "500"}
+    }
 
 
 async def test_another_endpoint_of_the_same_model_comes_first(cheap: Upstream, dear: Upstream) -> None:
