@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from keyword import iskeyword
 from typing import Final
 
 import click
@@ -19,6 +20,7 @@ COMMANDS: Final = {
     "evaluate": "all rules side by side on outcome data, with a report",
     "replay-upstream": "the models of a pool as OpenAI-compatible endpoints",
     "collect": "ask every model every prompt, grade the answers, write a pool",
+    "import": "another gateway's configuration as ours",
     "drive": "send a pool's queries to a live gateway",
     "simulate": "replay a pool as a trace in virtual time",
 }
@@ -33,7 +35,8 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"gateway.cli.{cmd_name.replace('-', '_')}").command
+        module = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name.replace("-", "_")
+        command: click.Command = import_module(f"gateway.cli.{module}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
