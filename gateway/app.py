@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import httpx
@@ -29,6 +30,7 @@ from gateway.load.sums import MemorySums
 from gateway.load.truth import Truth
 from gateway.metrics import LoopLag, Metrics
 from gateway.pipeline import Pipeline
+from gateway.predicting.client import ServiceClient
 from gateway.promises import Promises
 from gateway.upstream import Upstream
 from predictors.artifact import ArtifactError
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
     from gateway.load.base import LoadBook
     from gateway.load.sums import SumsStore
+    from gateway.predicting.wire import Description
     from gateway.settings import Settings
     from predictors.artifact import Artifact
 
@@ -74,13 +77,13 @@ class Gateway:
         """Opens everything that has to be closed, and closes it in turn."""
         settings, fleet, metrics = self.settings, self.fleet, self.metrics
         predictor = self.artifact.predictor if self.artifact else None
-        columns = columns_for(fleet.models, predictor)
+        held_out = self.artifact.held_out if self.artifact else None
+        columns = columns_for(fleet.models, predictor, held_out)
         health = Health(fleet, now)
         async with AsyncExitStack() as stack:
             book, sums = await stack.enter_async_context(self._open_load())
-            promises = self._promises = Promises(
-                fleet, columns, self.artifact.held_out if self.artifact else None, sums
-            )
+            promises = self._promises = Promises(fleet, columns, held_out, sums)
+            service = service_of(settings, metrics)
             estimator = await stack.enter_async_context(
                 Estimator(
                     fleet,
@@ -89,8 +92,11 @@ class Gateway:
                     metrics,
                     budget_s=settings.predictor.budget_ms / 1000,
                     cache_size=settings.predictor.cache,
+                    service=service,
                 )
             )
+            if service is not None:
+                await stack.enter_async_context(service.running(partial(adopt, fleet, promises, estimator)))
             decider = Decider(
                 fleet,
                 estimator,
@@ -224,6 +230,23 @@ def artifact_of(settings: Settings) -> Artifact | None:
         return load_artifact(settings.predictor.artifact)
     except ArtifactError as error:
         raise ConfigurationError(f"predictor.artifact: {error}") from error
+
+
+def service_of(settings: Settings, metrics: Metrics) -> ServiceClient | None:
+    """The configured predictor service, or None."""
+    its = settings.predictor
+    return ServiceClient(its.url, metrics.predictions, budget_s=its.budget_ms / 1000) if its.url else None
+
+
+async def adopt(fleet: Fleet, promises: Promises, estimator: Estimator, described: Description) -> None:
+    """Takes up what a predictor service says of itself.
+
+    Raises:
+        ConfigurationError: it does not know a model's `like`; everything stays as it was.
+    """
+    columns = columns_for(fleet.models, described, described.held_out)
+    await promises.adopt(columns, described.held_out)
+    estimator.adopt(columns)
 
 
 def api_keys(settings: Settings) -> dict[str, SecretStr]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -48,6 +49,12 @@ class Keeping:
         self._served = 0  # by this replica
         self._levels: dict[float, float] = {}
 
+    def adopt(self, curve: Curve) -> None:
+        """Another predictor's curve. The sums stay: they are what was promised and spent, whoever predicted it."""
+        self.promise = Promise(curve, self.route.objective)
+        self._curve = curve
+        self._levels.clear()
+
     async def sums(self) -> Sums:
         """What all replicas have decided and heard, as far as known here."""
         decided, heard = await self._store.read(self._decisions), await self._store.read(self._feedback)
@@ -89,13 +96,15 @@ class Promises:
     """All routes'."""
 
     def __init__(self, fleet: Fleet, columns: Columns, held_out: HeldOut | None, store: SumsStore) -> None:
-        self._kept = {
-            route.name: Keeping(
-                route, trace(columns.sample(held_out, fleet, fleet.candidates(route.name)), route.risk), store
-            )
-            for route in fleet.routes.values()
-            if fleet.candidates(route.name)
-        }
+        self._fleet = fleet
+        curves = _curves(fleet, columns, held_out)
+        self._kept = {name: Keeping(fleet.routes[name], curve, store) for name, curve in curves.items()}
+
+    async def adopt(self, columns: Columns, held_out: HeldOut) -> None:
+        """Takes up a predictor that came later. Its curves are drawn beside the loop: a large sample takes a while."""
+        curves = await asyncio.to_thread(_curves, self._fleet, columns, held_out)
+        for name, kept in self._kept.items():
+            kept.adopt(curves[name])
 
     def __iter__(self) -> Iterator[Keeping]:
         return iter(self._kept.values())
@@ -139,3 +148,13 @@ class Promises:
         kept = self._kept.get(decision.query.target)
         if kept is not None:
             await kept.scored(score, float(decision.estimate.quality[decision.column]))
+
+
+def _curves(fleet: Fleet, columns: Columns, held_out: HeldOut | None) -> dict[str, Curve]:
+    """By route, of those that have somebody to answer."""
+    served = {name: fleet.candidates(name) for name in fleet.routes}
+    return {
+        name: trace(columns.sample(held_out, fleet, models), fleet.routes[name].risk)
+        for name, models in served.items()
+        if models
+    }

@@ -19,6 +19,8 @@ from gateway.settings import read
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from starlette.types import ASGIApp
+
     from gateway.http.application import Application
     from gateway.settings import Settings
 
@@ -80,7 +82,12 @@ def settle_memory() -> None:
 def server_config(
     app: Application | str, settings: Settings, host: str, port: int, *, workers: int = 1
 ) -> uvicorn.Config:
-    """How the application is run: no access log, no server header, streams finish within the drain time."""
+    """How the gateway is run."""
+    return uvicorn_config(app, host, port, drain_s=settings.server.drain_s, workers=workers)
+
+
+def uvicorn_config(app: ASGIApp | str, host: str, port: int, *, drain_s: float, workers: int = 1) -> uvicorn.Config:
+    """How an application is run: no access log, no server header, answers finish within the drain time."""
     return uvicorn.Config(
         app,
         host=host,
@@ -92,5 +99,11 @@ def server_config(
         date_header=False,
         server_header=False,
         backlog=BACKLOG,
-        timeout_graceful_shutdown=round(settings.server.drain_s),
+        timeout_graceful_shutdown=round(drain_s),
     )
+
+
+def serve_predictor(app: ASGIApp, *, host: str, port: int, drain_s: float) -> None:
+    """Serves a predictor service until it is told to stop."""
+    settle_memory()
+    Server(uvicorn_config(app, host, port, drain_s=drain_s)).run()

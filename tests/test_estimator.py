@@ -59,6 +59,28 @@ async def test_cost_is_tokens_times_price_and_the_clients_limit_clips_it() -> No
     assert free.cost_usd[1] == pytest.approx((100 * 4 + 50 * 8) / 1e6)
 
 
+async def test_what_history_says_of_a_model_is_its_prior_unless_the_operator_states_one() -> None:
+    cells = held_out(KNOWN)
+    known = [cells.score[:, 0].mean(), 0.7, 0.5]
+    columns = columns_for(MODELS, KNOWN, cells)
+    metrics = Metrics((), ("ours", "new", "nobody"), ())
+    async with Estimator(FLEET, columns, Broken(("gpt-4o",), (0.0,)), metrics, budget_s=5, cache_size=1) as its:
+        [estimate] = await its.estimate([query("0.9 hello")])
+        np.testing.assert_allclose(estimate.quality, known, atol=1e-6)
+        assert estimate.output_tokens.tolist() == [100, 50, 256]
+        assert its.expect(query("0.9 hello"), 0).quality == pytest.approx(known[0])
+
+
+async def test_another_predictor_is_adopted_and_what_the_last_one_said_is_forgotten() -> None:
+    async with estimator(KNOWN) as its:
+        before, after = columns_for(MODELS, KNOWN), columns_for(MODELS, FakePredictor(("x", "gpt-4o"), (0.0, 0.0)))
+        [first] = await its.estimate([query("0.6 hello")])
+        its.adopt(after)
+        [second] = await its.estimate([query("0.6 hello")])
+        its.adopt(before)
+    assert (first.quality[0], second.quality[0]) == pytest.approx((0.7, 0.6))
+
+
 def test_a_like_that_nobody_knows_is_an_error_with_the_nearest() -> None:
     with pytest.raises(ConfigurationError, match=r"models\[0\].like: the predictor knows no 'gpt-4x'.*gpt-4o"):
         columns_for([Model("ours", Price(1, 1), like="gpt-4x")], KNOWN)

@@ -90,7 +90,11 @@ def test_secrets_are_not_printed() -> None:
         ("[tools]", "[tooling]", "models[0].can[0]: input should be"),
         ("can: [tools]", "can: [[tools]", "not YAML"),
         (GOOD, "just words", "a configuration is a mapping with version, models and endpoints"),
-        ("version: 1", "version: 1\npredictor: {url: 'http://p'}", "predictor: url: this version asks no predictor"),
+        (
+            "version: 1",
+            "version: 1\npredictor: {url: 'ftp://p'}",
+            "predictor.url: a url begins with http:// or https://",
+        ),
         ("sha256:abab", "sha256:ABAB", "keys[0].hash: write sha256: and 64 hexadecimal digits"),
         ("sha256:" + "ab" * 32, "sha256:" + "cd" * 32, "keys: two of them have the same hash"),
         ("name: ops", "name: shop", "keys: the name 'shop' is used twice"),

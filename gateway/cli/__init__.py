@@ -15,6 +15,7 @@ COMMANDS: Final = {
     "key": "make a token for a caller",
     "check": "validate a configuration and say what it means",
     "train": "fit, calibrate and write an artifact",
+    "predictor": "serve an artifact's predictions to gateways, as a process of its own",
     "predict": "what each model would make of each query of a file",
     "route": "assign a file of queries",
     "evaluate": "all rules side by side on outcome data, with a report",

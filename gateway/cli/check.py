@@ -23,13 +23,14 @@ def command(*, file: Path) -> None:
         artifact = artifact_of(settings)
         fleet = fleet_of(settings)
         columns = columns_for(fleet.models, artifact.predictor if artifact else None)
+        otherwise = "the predictor service, else by its prior" if settings.predictor.url else "its prior"
     except ConfigurationError as error:
         raise click.ClickException(error.message) from error
     click.echo(f"{file}: good")
     known = artifact.predictor.models if artifact else ()
     for place, model in enumerate(fleet.models):
         column = int(columns.known[place])
-        described = f"described by the artifact's {known[column]}" if column >= 0 else "described by its prior"
+        described = f"described by the artifact's {known[column]}" if column >= 0 else f"described by {otherwise}"
         endpoints = [fleet.endpoints[index] for index in fleet.endpoints_of_model[model.name]]
         slots = sum(endpoint.capacity.concurrency for endpoint in endpoints)
         served = f"{len(endpoints)} endpoint(s), {slots} slots" if endpoints else "NO endpoint: it will not be used"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 
     from gateway.core.fleet import Fleet
     from gateway.domain import Model
-    from predictors.base import HeldOut, Prediction, Predictor
+    from predictors.base import HeldOut, Prediction
 
     Floats = NDArray[np.float64]
 
 CHARACTERS_PER_TOKEN: Final = 4.0  # English prose in the common tokenizers; a fitted ratio replaces it where known
 UNKNOWN: Final = Prior(quality=0.5, strength=2.0)  # of a model that nobody describes: as good as no knowledge
+HISTORY: Final = 20.0  # pseudo-queries of a mean over history: queries differ far more than the mean is unsure
 ORDINARY_INPUT: Final = 250.0  # tokens of a prompt, where there is no history: about a page
 NO_COLUMN: Final = -1
 
@@ -41,14 +42,35 @@ class Row:
     output_quantiles: Floats  # (M, QUANTILES) tokens
 
 
+class Known(Protocol):
+    """What a predictor predicts for; one in this process says so itself, a service in its description."""
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Its columns, in order."""
+
+    @property
+    def characters_per_token(self) -> NDArray[np.float32]:
+        """One per column."""
+
+
 class Columns:
     """The fleet's M models as the predictor knows them."""
 
-    def __init__(self, models: Sequence[Model], known: Sequence[int], ratios: Sequence[float]) -> None:
+    def __init__(
+        self,
+        models: Sequence[Model],
+        known: Sequence[int],
+        ratios: Sequence[float],
+        history: Sequence[Prior] = (),
+    ) -> None:
         self.known = np.array(known, dtype=np.intp)
         self._has = self.known != NO_COLUMN
         self._source = np.where(self._has, self.known, 0)
-        priors = [model.prior or UNKNOWN for model in models]
+        priors = [
+            model.prior or (history[column] if history and column != NO_COLUMN else UNKNOWN)
+            for model, column in zip(models, known, strict=True)
+        ]
         mean = np.array([prior.quality for prior in priors])
         strength = np.array([prior.strength for prior in priors])
         tokens = np.array([prior.output_tokens for prior in priors])
@@ -98,8 +120,13 @@ def _sample(weight: Floats, columns: tuple[Floats, Floats, Floats, Floats], inde
     return Sample(weight=weight, quality=quality, quality_sd=sd, score=score, cost_usd=cost)
 
 
-def columns_for(models: Sequence[Model], predictor: Predictor | None) -> Columns:
+def columns_for(models: Sequence[Model], predictor: Known | None, held_out: HeldOut | None = None) -> Columns:
     """Matches each model by its `like`, else by its own name where the operator states no prior.
+
+    Args:
+        models: of the fleet.
+        predictor: None where priors serve.
+        held_out: what became of the predictor's columns is the prior of a model that has a column and no stated prior.
 
     Raises:
         ConfigurationError: a `like` names nothing that the predictor knows.
@@ -112,7 +139,30 @@ def columns_for(models: Sequence[Model], predictor: Predictor | None) -> Columns
     ratios = [
         float(fitted[place]) if place != NO_COLUMN and fitted[place] > 0 else CHARACTERS_PER_TOKEN for place in places
     ]
-    return Columns(models, places, ratios)
+    return Columns(models, places, ratios, _history(held_out) if held_out is not None else ())
+
+
+def _history(held_out: HeldOut) -> list[Prior]:
+    """Each column's mean, worth the queries behind it as far as that many are alike."""
+    weight = held_out.weight[:, None]
+    quality = _mean(np.where(np.isnan(held_out.score), held_out.quality, held_out.score), weight, UNKNOWN.quality)
+    tokens = np.where(
+        np.isnan(held_out.realised_output_tokens), held_out.output_tokens, held_out.realised_output_tokens
+    )
+    outputs = _mean(tokens, weight, UNKNOWN.output_tokens)
+    return [
+        Prior(quality=float(np.clip(one, 0, 1)), strength=HISTORY, output_tokens=float(length))
+        for one, length in zip(quality, outputs, strict=True)
+    ]
+
+
+def _mean(table: NDArray[np.floating], weight: Floats, otherwise: float) -> Floats:
+    """(M,) weighted means of what is known."""
+    known = np.isfinite(table)
+    count = (known * weight).sum(axis=0)
+    total = np.where(known, table * weight, 0).sum(axis=0)
+    mean: Floats = np.divide(total, count, out=np.full(count.shape, otherwise), where=count > 0)
+    return mean
 
 
 def _column(place: int, model: Model, known: Sequence[str]) -> int:

@@ -6,7 +6,7 @@ import asyncio
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 import msgspec
 import numpy as np
@@ -25,9 +25,25 @@ if TYPE_CHECKING:
     from gateway.domain import Query
     from gateway.estimator.columns import Columns, Row
     from gateway.metrics import Metrics
-    from predictors.base import Predictor, Prompt
+    from predictors.base import Prediction, Predictor, Prompt
 
     Floats = NDArray[np.float64]
+
+
+class AwayError(Exception):
+    """The predictor service is known to be away and is not asked."""
+
+
+class Service(Protocol):
+    """A predictor in a process of its own."""
+
+    async def predict(self, prompts: Sequence[Prompt]) -> Prediction:
+        """Estimates by the columns that it has described. Cancelled when they are late.
+
+        Raises:
+            AwayError: it is not asked now.
+            Exception: anything else, when it fails.
+        """
 
 
 class Estimator:
@@ -36,10 +52,11 @@ class Estimator:
     Args:
         fleet: what is configured.
         columns: its models as the predictor knows them.
-        predictor: None serves the priors.
-        metrics: counts cache hits, and predictions that were late or failed.
+        predictor: one in this process, asked on a thread; None serves the priors.
+        metrics: counts cache hits, and predictions that were late, failed, or not asked for.
         budget_s: a prediction later than this is replaced by the priors.
         cache_size: prompts whose prediction is kept, by hash.
+        service: asked instead of a predictor.
     """
 
     def __init__(
@@ -51,10 +68,12 @@ class Estimator:
         *,
         budget_s: float,
         cache_size: int,
+        service: Service | None = None,
     ) -> None:
         self._fleet = fleet
         self._columns = columns
         self._predictor = predictor
+        self._service = service
         self._metrics = metrics
         self._budget_s = budget_s
         self._cache: OrderedDict[bytes, Row] = OrderedDict()
@@ -71,6 +90,11 @@ class Estimator:
     def characters_per_token(self) -> Sequence[float]:
         """(M,) fitted ratios."""
         return self._columns.ratios
+
+    def adopt(self, columns: Columns) -> None:
+        """From now on the predictor is this one. What the last one said is forgotten."""
+        self._columns = columns
+        self._cache.clear()
 
     def expect(self, query: Query, column: int) -> Expected:
         """A pinned model's prior: its text is not looked at, since there is nothing to compare."""
@@ -91,33 +115,44 @@ class Estimator:
         found = {key: row for key in keys if (row := self._recall(key)) is not None}
         missing = {key: query for key, query in zip(keys, queries, strict=True) if key not in found}
         self._metrics.predictions.hit.inc(len(queries) - len(missing))
-        if missing and self._predictor is not None:
-            found.update(await self._predict(missing, self._predictor))
+        if missing and (self._predictor is not None or self._service is not None):
+            found.update(await self._predict(missing))
         rows = [found.get(key, self._columns.prior) for key in keys]
         return self._priced(queries, rows, [Source.PREDICTED if key in found else Source.PRIOR for key in keys])
 
-    async def _predict(self, missing: dict[bytes, Query], predictor: Predictor) -> dict[bytes, Row]:
-        """Rows by key; none at all when the predictor is late or fails."""
+    async def _predict(self, missing: dict[bytes, Query]) -> dict[bytes, Row]:
+        """Rows by key; none at all when the predictor is late, fails or is away."""
         work = [(query.messages, query.tools) for query in missing.values()]
-        loop = asyncio.get_running_loop()
         outcomes = self._metrics.predictions
+        columns = self._columns
         try:
             async with asyncio.timeout(self._budget_s):
-                rows = await loop.run_in_executor(self._thread, self._rows, predictor, work)
+                rows = await self._rows(columns, work)
         except TimeoutError:
             outcomes.late.inc(len(missing))
+            return {}
+        except AwayError:
+            outcomes.away.inc(len(missing))
             return {}
         except Exception:  # noqa: BLE001 - the boundary to predictors: whatever one raises, the priors serve
             outcomes.failed.inc(len(missing))
             return {}
         outcomes.computed.inc(len(missing))
         fresh = dict(zip(missing, rows, strict=True))
-        self._remember(fresh)
+        if columns is self._columns:
+            self._remember(fresh)
         return fresh
 
-    def _rows(self, predictor: Predictor, work: Sequence[tuple[bytes, bytes]]) -> list[Row]:
-        """Runs on the predictor's thread."""
-        return self._columns.rows(predictor.predict([_prompt(messages, tools) for messages, tools in work]))
+    async def _rows(self, columns: Columns, work: Sequence[tuple[bytes, bytes]]) -> list[Row]:
+        """Reading long conversations takes its time too: that is done on the thread, whoever predicts."""
+        loop = asyncio.get_running_loop()
+        predictor = self._predictor
+        if predictor is not None:
+            return await loop.run_in_executor(self._thread, lambda: columns.rows(predictor.predict(_prompts(work))))
+        if self._service is None:
+            return []
+        prompts = await loop.run_in_executor(self._thread, _prompts, work)
+        return columns.rows(await self._service.predict(prompts))
 
     def _priced(self, queries: Sequence[Query], rows: Sequence[Row], sources: Sequence[Source]) -> list[Estimate]:
         limits = np.array([np.inf if query.max_tokens is None else query.max_tokens for query in queries])
@@ -147,8 +182,8 @@ def _key(query: Query) -> bytes:
     return blake2b(query.messages + b"\0" + query.tools, digest_size=16).digest()
 
 
-def _prompt(messages: bytes, tools: bytes) -> Prompt:
-    return render(_value(messages), _value(tools) if tools else None)
+def _prompts(work: Sequence[tuple[bytes, bytes]]) -> list[Prompt]:
+    return [render(_value(messages), _value(tools) if tools else None) for messages, tools in work]
 
 
 def _value(raw: bytes) -> object:

@@ -24,6 +24,12 @@ class Predictions:
         self.hit = counter.labels("cached")
         self.late = counter.labels("late")
         self.failed = counter.labels("failed")
+        self.away = counter.labels("away")
+        self.service_up = Gauge(
+            "paretogate_predictor_service_up",
+            "1 while the predictor service is asked; 0 while it is away, or none is configured",
+            registry=registry,
+        )
 
 
 class Sharing:

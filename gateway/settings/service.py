@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from gateway.settings.section import Count, Name, Positive, Section
 
@@ -30,23 +30,28 @@ class QueueSettings(Section):
 
 
 class PredictorSettings(Section):
-    """What estimates quality and length. Without an artifact the models' priors serve."""
+    """What estimates quality and length. With neither artifact nor url the models' priors serve."""
 
     artifact: str | None = None
     """`starter` is the bundled one; else a folder that `paretogate train` wrote."""
     url: str | None = None
-    """Reserved for a predictor service, instead of an artifact. This version refuses it."""
+    """Instead of an artifact: a `paretogate predictor` that serves one, as in `http://predictor:8090`."""
     budget_ms: Positive = 250
-    """A prediction that takes longer is replaced by the priors."""
+    """A prediction that takes longer, of the artifact or of the service, is replaced by the priors."""
     cache: Annotated[int, Field(ge=0)] = 10_000
     """Predictions kept, by a hash of the prompt."""
+
+    @field_validator("url")
+    @classmethod
+    def _http(cls, url: str | None) -> str | None:
+        if url and not url.startswith(("http://", "https://")):
+            raise ValueError("a url begins with http:// or https://")
+        return url.rstrip("/") if url else None
 
     @model_validator(mode="after")
     def _at_most_one(self) -> Self:
         if self.artifact and self.url:
             raise ValueError("give artifact or url, not both")
-        if self.url:  # better refused than ignored
-            raise ValueError("url: this version asks no predictor service; give artifact")
         return self
 
 

@@ -82,10 +82,11 @@ def test_what_is_mounted_exists() -> None:
 
 
 def test_configurations_of_compose_name_its_services() -> None:
-    for name in ("compose.yaml", "local.yaml", "models.yaml"):
+    for name in ("compose.yaml", "local.yaml", "models.yaml", "predictor.yaml"):
         assert (ROOT / "config" / name).exists()
-    text = (ROOT / "config" / "compose.yaml").read_text(encoding="utf-8")
-    assert set(re.findall(r"http://([a-z-]+):\d+", text)) <= SERVICES.keys()
+    for name in ("compose.yaml", "predictor.yaml"):
+        text = (ROOT / "config" / name).read_text(encoding="utf-8")
+        assert set(re.findall(r"http://([a-z-]+):\d+", text)) <= SERVICES.keys()
     assert SERVICES["gateway-1"] == SERVICES["gateway-2"]
     hosts = re.findall(r"//([a-z]+):", " ".join(map(str, SERVICES["gateway-1"]["environment"].values())))
     assert set(hosts) <= SERVICES.keys()
