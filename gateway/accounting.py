@@ -22,13 +22,14 @@ from gateway.errors import (
     UpstreamError,
     UpstreamRejectedError,
 )
+from gateway.feedback import Ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gateway.core.decision import Decision
     from gateway.core.fleet import Fleet
-    from gateway.feedback import DecisionLog
+    from gateway.feedback import DecisionLog, Writer
     from gateway.health import Health
     from gateway.load.reservation import Reservation
     from gateway.metrics import Answers, Metrics
@@ -72,14 +73,18 @@ class Accounts:
         promises: Promises,
         health: Health,
         log: DecisionLog,
+        writer: Writer | None,
         now: Callable[[], float],
+        wall: Callable[[], float],
     ) -> None:
         self._fleet = fleet
         self._metrics = metrics
         self._promises = promises
         self._health = health
         self._log = log
+        self._writer = writer
         self._now = now
+        self._wall = wall
 
     def opened(self, decision: Decision) -> None:
         """A query has been admitted."""
@@ -93,6 +98,8 @@ class Accounts:
             decision.error = error.message if isinstance(error, GatewayError) else type(error).__name__
         decision.total_s = self._now() - decision.query.arrived_at
         self._count(decision, decision.outcome)
+        if self._writer is not None:
+            self._writer.add(Ended(decision, self._fleet, self._wall()))
 
     async def close(self, decision: Decision, reply: Reply, placement: Placement) -> None:
         """An upstream's part is over: what it used is charged, before its slot is freed."""

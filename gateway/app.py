@@ -13,13 +13,15 @@ import httpx
 
 from gateway.accounting import Accounts
 from gateway.batcher import Batcher, Decider
+from gateway.core.describe import describe
 from gateway.core.fleet import Fleet
 from gateway.core.keyring import Keyring
 from gateway.core.listing import Listing
+from gateway.core.story import told
 from gateway.core.window import Window
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.estimator import Estimator, columns_for
-from gateway.feedback import DecisionLog
+from gateway.feedback import DecisionLog, Keep, Scoring, Store, Writer, no_decision
 from gateway.gauges import Gauges
 from gateway.health import Health
 from gateway.http.application import Application
@@ -61,6 +63,7 @@ class Gateway:
         self.listing = Listing(self.fleet, int(wall()), demonstration=demonstration)
         self.artifact = artifact_of(settings)
         self.log = DecisionLog(settings.server.decisions)
+        self.store = store_of(settings)
         self.metrics = Metrics(
             routes=self.fleet.routes,
             models=[model.name for model in self.fleet.models],
@@ -71,6 +74,7 @@ class Gateway:
         self._pipeline: Pipeline | None = None
         self._gauges: Gauges | None = None
         self._promises: Promises | None = None
+        self._writer: Writer | None = None
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -81,6 +85,7 @@ class Gateway:
         columns = columns_for(fleet.models, predictor, held_out)
         health = Health(fleet, now)
         async with AsyncExitStack() as stack:
+            writer = self._writer = await self._open_log(stack)
             book, sums = await stack.enter_async_context(self._open_load())
             promises = self._promises = Promises(fleet, columns, held_out, sums)
             service = service_of(settings, metrics)
@@ -128,7 +133,16 @@ class Gateway:
             self._gauges = Gauges(
                 fleet, metrics, book=book, promises=promises, health=health, truth=truth, batcher=batcher
             )
-            accounts = Accounts(fleet, metrics=metrics, promises=promises, health=health, log=self.log, now=now)
+            accounts = Accounts(
+                fleet,
+                metrics=metrics,
+                promises=promises,
+                health=health,
+                log=self.log,
+                writer=writer,
+                now=now,
+                wall=wall,
+            )
             self._pipeline = Pipeline(
                 fleet,
                 estimator=estimator,
@@ -158,14 +172,33 @@ class Gateway:
             await self._gauges.look()
         return self.metrics.page()
 
-    async def scored(self, decision_id: str, score: float) -> bool:
-        decision = self.log.find(decision_id)
-        if decision is None or self._promises is None or not decision.model:
-            return False
-        await self._promises.scored(decision, score)
-        predicted = decision.expected.quality
-        self.metrics.scored(decision.query.target, decision.model, predicted=predicted, score=score)
-        return True
+    async def decision(self, decision_id: str, whose: str | None) -> dict[str, object]:
+        """What is known of a decision of this key (None: of any), in memory or in the log."""
+        found = self.log.find(decision_id)
+        if found is not None and whose in (None, found.query.key):
+            return describe(found, self.fleet)
+        kept = None if found is not None or self._writer is None else await self._writer.story(decision_id)
+        if kept is None or whose not in (None, kept.key):
+            raise no_decision(decision_id)
+        return told(kept.story)
+
+    async def scored(self, decision_id: str, score: float, comment: str | None, whose: str | None) -> None:
+        about = await Scoring(self.log, self._writer, wall).take(decision_id, score, comment, whose)
+        if about is None:
+            return
+        if about.estimated is not None and self._promises is not None:
+            await self._promises.scored(about.target, score, about.estimated)
+        self.metrics.scored(about.target, about.model, predicted=about.predicted, score=score)
+
+    async def _open_log(self, stack: AsyncExitStack) -> Writer | None:
+        """The log's writer, where there is a log. It outlives what serves queries, so it is entered first."""
+        if self.store is None:
+            return None
+        log = self.settings.log
+        keep = Keep(prompts=log.prompts, days=log.retention_days, rows=log.max_rows, buffer=log.buffer)
+        writer = Writer(self.store, keep, scores=self.log.score, observer=self.metrics.log, wall=wall)
+        await stack.enter_async_context(writer.running())
+        return writer
 
     @asynccontextmanager
     async def _open_load(self) -> AsyncIterator[tuple[LoadBook, SumsStore]]:
@@ -247,6 +280,16 @@ async def adopt(fleet: Fleet, promises: Promises, estimator: Estimator, describe
     columns = columns_for(fleet.models, described, described.held_out)
     await promises.adopt(columns, described.held_out)
     estimator.adopt(columns)
+
+
+def store_of(settings: Settings) -> Store | None:
+    """The configured log, or None where decisions are kept in memory alone. Nothing is opened yet.
+
+    Raises:
+        ConfigurationError: its URL cannot be used.
+    """
+    url = settings.log.url.get_secret_value()
+    return Store(url) if url else None
 
 
 def api_keys(settings: Settings) -> dict[str, SecretStr]:

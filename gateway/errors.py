@@ -10,10 +10,12 @@ GatewayError
 │   ├── NotFoundError           404, a path or a decision
 │   │   └── UnknownModelError
 │   ├── NotAllowedError         405
+│   ├── FeedbackConflictError   409, another score was given before
 │   └── TooLargeError           413
 ├── NoHeadroomError             429, come back soon
 ├── RateLimitError              429, the key's own limit
 ├── BudgetSpentError            429, do not come back
+├── LogUnavailableError         503, the decision log's database does not answer
 ├── DeadlineError               504, it passed while an upstream was running
 └── UpstreamError               502, the endpoint's fault
     ├── UpstreamCredentialsError    502, ours are refused: for the operator to mend
@@ -82,6 +84,12 @@ class NotAllowedError(InvalidRequestError):
     status = 405
 
 
+class FeedbackConflictError(InvalidRequestError):
+    """The first score of a decision stays."""
+
+    status, code = 409, "feedback_conflict"
+
+
 class TooLargeError(InvalidRequestError):
     status, code = 413, "request_too_large"
 
@@ -98,6 +106,12 @@ class RateLimitError(GatewayError):
 
 class BudgetSpentError(GatewayError):
     status, type, code = 429, "insufficient_quota", "insufficient_quota"
+
+
+class LogUnavailableError(GatewayError):
+    """The decision log's database refused, failed or was silent. Queries do not notice."""
+
+    status, code, should_retry = 503, "log_unavailable", True
 
 
 class DeadlineError(GatewayError):

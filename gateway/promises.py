@@ -143,11 +143,11 @@ class Promises:
         if kept is not None and decision.cost_usd is not None:
             await kept.settled(decision.cost_usd, decision.expected.cost_usd)
 
-    async def scored(self, decision: Decision, score: float) -> None:
-        """Feedback has come."""
-        kept = self._kept.get(decision.query.target)
+    async def scored(self, target: str, score: float, quality: float) -> None:
+        """Feedback has come on an answer whose quality was estimated so, before any correction."""
+        kept = self._kept.get(target)
         if kept is not None:
-            await kept.scored(score, float(decision.estimate.quality[decision.column]))
+            await kept.scored(score, quality)
 
 
 def _curves(fleet: Fleet, columns: Columns, held_out: HeldOut | None) -> dict[str, Curve]:

@@ -68,6 +68,7 @@ def settings(
         ],
         "endpoints": [{"name": f"{name}-1", "model": name, "url": url, **(each or {})} for name, url in urls.items()],
         "routes": [{"name": "auto", "objective": {"tradeoff": 0}}],
+        "log": {"url": ""},
         **sections,
     }
     return from_tree(tree, {}, source="test")

@@ -4,9 +4,9 @@
 set -eu
 PATH="$PATH:/usr/sbin:/sbin" # nginx lives there
 
-# program:package. Redis keeps the shared load, Prometheus checks boards and alerts, nginx stands before two gateways,
+# program:package. Redis keeps the shared load, PostgreSQL a decision log, Prometheus checks boards and alerts, nginx stands before two gateways,
 # Chromium looks at the page, Node runs OpenAI's other SDK.
-wanted="redis-server:redis-server promtool:prometheus nginx:nginx-light chromium:chromium node:nodejs npm:npm"
+wanted="redis-server:redis-server pg_ctlcluster:postgresql promtool:prometheus nginx:nginx-light chromium:chromium node:nodejs npm:npm"
 
 missing=""
 for each in $wanted; do

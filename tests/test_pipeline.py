@@ -142,7 +142,7 @@ async def house(upstream: FakeUpstream | None = None) -> AsyncIterator[House]:
         decider = Decider(fleet, estimator, book, solver_s=0.05, draw=random.random, **shared)  # type: ignore[arg-type]
         batcher = Batcher(fleet, decider, book, window=Window(0.001, 64), max_waiting=10, **shared)  # type: ignore[arg-type]
         await stack.enter_async_context(batcher.running())
-        accounts = Accounts(fleet, log=log, **shared)  # type: ignore[arg-type]
+        accounts = Accounts(fleet, log=log, writer=None, wall=time.monotonic, **shared)  # type: ignore[arg-type]
         pipeline = Pipeline(
             fleet,
             estimator=estimator,

@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "collect": "ask every model every prompt, grade the answers, write a pool",
     "import": "another gateway's configuration as ours",
     "drive": "send a pool's queries to a live gateway",
+    "export": "the decision log as a pool to train on",
     "simulate": "replay a pool as a trace in virtual time",
 }
 

@@ -10,12 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from gateway.core.describe import describe
 from gateway.core.filters import not_allowed, unknown_name
 from gateway.core.keyring import may_name
-from gateway.errors import InvalidRequestError, NotFoundError, UnknownModelError
+from gateway.errors import InvalidRequestError, UnknownModelError
 from gateway.http.caller import KEY
 from gateway.metrics import CONTENT_TYPE
 
 if TYPE_CHECKING:
-    from gateway.core.decision import Decision
     from gateway.core.fleet import Fleet
     from gateway.core.listing import Listing
     from gateway.domain import Key
@@ -41,8 +40,21 @@ class Service(Protocol):
     def readiness(self) -> dict[str, str]:
         """What is not ready yet, and why; empty when everything is."""
 
-    async def scored(self, decision_id: str, score: float) -> bool:
-        """Takes feedback; False when there is no such decision."""
+    async def decision(self, decision_id: str, whose: str | None) -> dict[str, object]:
+        """What is known of a decision of this key (None: of any), in memory or in the log.
+
+        Raises:
+            NotFoundError: nothing is: one of another key's might as well not be there.
+            LogUnavailableError: it is not in memory, and the log does not answer.
+        """
+
+    async def scored(self, decision_id: str, score: float, comment: str | None, whose: str | None) -> None:
+        """Takes feedback, once.
+
+        Raises:
+            FeedbackConflictError: another score was given before.
+            NotFoundError: and LogUnavailableError, as `decision`.
+        """
 
 
 class Feedback(BaseModel):
@@ -53,7 +65,7 @@ class Feedback(BaseModel):
     decision_id: str
     score: Annotated[float, Field(ge=0, le=1)] | None = None
     label: bool | None = None
-    comment: str | None = None
+    comment: Annotated[str | None, Field(max_length=4096)] = None
 
 
 def control(service: Service) -> APIRouter:
@@ -88,34 +100,20 @@ def _records(routes: APIRouter, service: Service) -> None:
 
     @routes.get("/decisions/{decision_id}")
     async def decision(request: Request, decision_id: str) -> dict[str, object]:
-        return describe(_found(service, decision_id, request.scope[KEY]), service.fleet)
+        return await service.decision(decision_id, _whose(request.scope[KEY]))
 
     @routes.post("/feedback")
     async def feedback(request: Request, given: Annotated[Feedback, Body()]) -> dict[str, object]:
         if given.score is None and given.label is None:
             raise InvalidRequestError("give a score (0 to 1) or a label", param="score")
         score = given.score if given.score is not None else float(bool(given.label))
-        _found(service, given.decision_id, request.scope[KEY])
-        if not await service.scored(given.decision_id, score):
-            raise _no_decision(given.decision_id)
+        await service.scored(given.decision_id, score, given.comment, _whose(request.scope[KEY]))
         return {"object": "feedback", "decision_id": given.decision_id, "score": score}
 
 
 def _whose(key: Key) -> str | None:
     """The name of the key whose decisions it may see; None: everybody's."""
     return None if key.admin else key.name
-
-
-def _found(service: Service, decision_id: str, key: Key) -> Decision:
-    """A decision that the key may see: one of another key's might as well not be there."""
-    found, whose = service.log.find(decision_id), _whose(key)
-    if found is None or whose not in (None, found.query.key):
-        raise _no_decision(decision_id)
-    return found
-
-
-def _no_decision(decision_id: str) -> NotFoundError:
-    return NotFoundError(f"no decision {decision_id[:64]!r} is kept here", param="decision_id")
 
 
 def _probes(routes: APIRouter, service: Service) -> None:

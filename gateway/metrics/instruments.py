@@ -19,7 +19,7 @@ from gateway.core.assignment import Step
 from gateway.core.problem import NANO
 from gateway.metrics import buckets
 from gateway.metrics.answers import OTHER, AnswerInstruments, Answers, FeedbackInstruments
-from gateway.metrics.load import EndpointGauges, Predictions, Sharing
+from gateway.metrics.load import EndpointGauges, LogKeeping, Predictions, Sharing
 from gateway.metrics.promise import RouteGauges
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ class Metrics:
         self.routes = RouteGauges(registry)
         self.multiplier = self.routes.multiplier
         self.load = Sharing(registry)
+        self.log = LogKeeping(registry)
         self._children: dict[tuple[str, str, str], Answers] = {}
         self._batches()
         self._service()

@@ -54,6 +54,37 @@ class Sharing:
         self._failures.inc()
 
 
+class LogKeeping:
+    """Told by the decision log's writer how it fares."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        rows = Counter(
+            "paretogate_log_decisions",
+            "Decisions on their way to the log, by what became",
+            ["result"],
+            registry=registry,
+        )
+        self._written, self._dropped = rows.labels("written"), rows.labels("dropped")
+        self._waiting = Gauge(
+            "paretogate_log_waiting_decisions", "Decisions that wait to be written", registry=registry
+        )
+        self._failures = Counter(
+            "paretogate_log_failures", "Times that the log's database did not take them", registry=registry
+        )
+
+    def written(self, rows: int) -> None:
+        self._written.inc(rows)
+
+    def dropped(self, rows: int) -> None:
+        self._dropped.inc(rows)
+
+    def waiting(self, rows: int) -> None:
+        self._waiting.set(rows)
+
+    def failed(self) -> None:
+        self._failures.inc()
+
+
 class EndpointGauges:
     """As of the last look: whoever serves the page sets them."""
 

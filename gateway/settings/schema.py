@@ -13,6 +13,7 @@ from gateway.settings.routes import ObjectiveSettings, RouteSettings
 from gateway.settings.section import Section
 from gateway.settings.service import (
     LoadSettings,
+    LogSettings,
     PredictorSettings,
     QueueSettings,
     ServerSettings,
@@ -41,6 +42,8 @@ class Settings(Section):
     """What estimates quality and length."""
     load: LoadSettings = LoadSettings()
     """Where load is kept."""
+    log: LogSettings = LogSettings()
+    """Where decisions are kept."""
     server: ServerSettings = ServerSettings()
     """The service itself."""
 

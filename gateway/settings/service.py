@@ -66,6 +66,22 @@ class LoadSettings(Section):
     """Seconds after which the slots of a replica that died are free again. Living replicas renew theirs."""
 
 
+class LogSettings(Section):
+    """The decision log: what was decided, what it cost and how well it turned out, beyond memory and restarts."""
+
+    url: SecretStr = SecretStr("sqlite:///paretogate.sqlite")
+    """A database as SQLAlchemy names it: a SQLite file, by default in the working directory, or
+    `postgresql+psycopg://user:password@host/name` for several machines. Empty: decisions are kept in memory alone."""
+    prompts: bool = False
+    """Whether prompts are stored, so that `paretogate export` gives a pool to train on. Else only their hashes are."""
+    retention_days: Positive = 30
+    """Decisions are forgotten after so many days."""
+    max_rows: Count = 200_000
+    """How many are kept at most, the newest. One takes about 2 kB, without its prompt."""
+    buffer: Count = 10_000
+    """How many may wait to be written; the next ones are dropped and counted. No query ever waits for the log."""
+
+
 class ServerSettings(Section):
     """How it takes requests, answers and ends."""
 
@@ -76,4 +92,4 @@ class ServerSettings(Section):
     ping_s: Annotated[float, Field(ge=0)] = 15
     """Seconds of silence after which a waiting stream gets a comment line, so that proxies keep it. 0: never."""
     decisions: Count = 10_000
-    """Decisions kept for `GET /v1/decisions` and for feedback."""
+    """Decisions kept in memory, for `GET /v1/decisions` and for feedback. Older ones are in the log."""

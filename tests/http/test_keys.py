@@ -15,6 +15,7 @@ from tests.upstream_app import completion, whole
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from tests.upstream_app import Upstream
 
@@ -160,3 +161,18 @@ async def test_without_keys_any_authorization_is_accepted(cheap: Upstream) -> No
         asked: list[Any] = [await ask(session, url, headers=headers) for headers in WRONG.values()]
         assert {got.status for got in asked} == {200}
         assert (await get(session, f"{url}/metrics")).status == 200
+
+
+async def test_the_log_keeps_a_decision_for_its_own_key_too(cheap: Upstream, tmp_path: Path) -> None:
+    log = {"url": f"sqlite:///{tmp_path}/log.sqlite"}
+    async with cheap.serving() as upstream, aiohttp.ClientSession() as session:
+        async with gateway(settings({"cheap": upstream}, keys=[key("shop"), key("till")], log=log)) as url:
+            asked = await ask(session, url, headers=bearer("shop"))
+        async with gateway(settings({"cheap": upstream}, keys=[key("shop"), key("till")], log=log)) as url:
+            decision = asked.headers["x-paretogate-decision"]
+            feedback = {"decision_id": decision, "score": 1.0}
+            for name, status in (("till", 404), ("shop", 200)):
+                place = f"{url}/v1/decisions/{decision}"
+                assert (await get(session, place, bearer(name))).status == status
+                given = await ask(session, url, feedback, path="/v1/feedback", headers=bearer(name))
+                assert given.status == status
