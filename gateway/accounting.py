@@ -105,11 +105,26 @@ class Accounts:
         """An upstream's part is over: what it used is charged, before its slot is freed."""
         usage = self.charge(decision, reply)
         placement.reservation.settle(usage.input_tokens + usage.output_tokens)
-        self._health.finished(placement.endpoint, self._now() - reply.opened_at)
+        self._timed(decision, reply, placement.endpoint, usage)
         await self._promises.settled(decision)
         if reply.streamed and usage.output_tokens > 1:
             answers = self._metrics.answers(decision.query.target, decision.model, Outcome.SERVED)
             answers.per_token.observe((self._now() - reply.first_at) / (usage.output_tokens - 1))
+
+    def _timed(self, decision: Decision, reply: Reply, endpoint: int, usage: Usage) -> None:
+        """How fast the endpoint was, beside the queries that it had when this one was placed."""
+        now = self._now()
+        total = now - reply.opened_at
+        batch = decision.batch
+        busy = 0 if batch is None else self._fleet.endpoints[endpoint].capacity.concurrency - int(batch.slots[endpoint])
+        self._health.paces.finished(
+            endpoint,
+            usage,
+            first_s=reply.first_at - reply.opened_at if reply.streamed else total,
+            total_s=total,
+            running=max(busy, 0) + 1,
+            now=now,
+        )
 
     def charge(self, decision: Decision, reply: Reply) -> Usage:
         """What has been used up to now, and what it costs."""

@@ -102,6 +102,9 @@ class Gateway:
             )
             if service is not None:
                 await stack.enter_async_context(service.running(partial(adopt, fleet, promises, estimator)))
+            client = await stack.enter_async_context(httpx.AsyncClient())
+            truth = Truth(fleet.endpoints, book, client, now, random.random)
+            await stack.enter_async_context(truth.running())
             decider = Decider(
                 fleet,
                 estimator,
@@ -109,6 +112,7 @@ class Gateway:
                 promises=promises,
                 health=health,
                 metrics=metrics,
+                queues=truth.queues,
                 solver_s=settings.window.solver_ms / 1000,
                 draw=random.random,
                 now=now,
@@ -124,14 +128,11 @@ class Gateway:
                 max_waiting=settings.queue.max_size,
                 now=now,
             )
-            client = await stack.enter_async_context(httpx.AsyncClient())
-            truth = Truth(fleet.endpoints, book, client, now, random.random)
-            await stack.enter_async_context(truth.running())
             upstream = await stack.enter_async_context(Upstream(api_keys(settings), now=now, wall=wall))
             await stack.enter_async_context(batcher.running())
             stack.enter_context(LoopLag(asyncio.get_running_loop(), metrics.loop_lag))
             self._gauges = Gauges(
-                fleet, metrics, book=book, promises=promises, health=health, truth=truth, batcher=batcher
+                fleet, metrics, book=book, promises=promises, health=health, truth=truth, batcher=batcher, now=now
             )
             accounts = Accounts(
                 fleet,

@@ -160,7 +160,7 @@ class Route:
     models: tuple[str, ...]
     objective: Objective
     risk: float = 0.0  # z: choices use quality - z x sd
-    usd_per_second: float = 1e-4  # the price of a second: 0.36 USD an hour
+    usd_per_second: float = 1e-5  # the price of a second: 0.036 USD an hour
     batch_quality: bool = False  # the papers' constraint per batch instead of the carried promise
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 from gateway.domain import MaxCost, MinQuality
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gateway.batcher import Batcher
     from gateway.core.fleet import Fleet
     from gateway.health import Health
@@ -31,6 +33,7 @@ class Gauges:
         health: Health,
         truth: Truth,
         batcher: Batcher,
+        now: Callable[[], float],
     ) -> None:
         self._fleet = fleet
         self._metrics = metrics
@@ -39,6 +42,7 @@ class Gauges:
         self._health = health
         self._truth = truth
         self._batcher = batcher
+        self._now = now
         for endpoint in fleet.endpoints:
             metrics.endpoints.capacity[endpoint.name].set(endpoint.capacity.concurrency)
 
@@ -52,18 +56,21 @@ class Gauges:
 
     async def _look_at_load(self) -> None:
         gauges = self._metrics.endpoints
+        free = await self._book.headroom()
+        paces = self._health.paces
+        seconds = paces.typical(paces.traffic(free, self._truth.queues()), self._now())
+        for endpoint, expected in zip(self._fleet.endpoints, seconds.tolist(), strict=True):
+            gauges.seconds[endpoint.name].set(expected)
         for name, held in (await self._book.held()).items():
             gauges.leases[name].set(held)
-        places = (await self._book.headroom()).places.tolist()
-        for name, free in zip(self._book.endpoints, places, strict=True):
-            gauges.headroom[name].set(free)
+        for name, places in zip(self._book.endpoints, free.places.tolist(), strict=True):
+            gauges.headroom[name].set(places)
 
     def _look_at_endpoints(self) -> None:
         gauges, stale = self._metrics.endpoints, self._truth.stale()
         for index, endpoint in enumerate(self._fleet.endpoints):
             name = endpoint.name
             gauges.state(name, self._health.state(index))
-            gauges.seconds[name].set(float(self._health.seconds[index]))
             gauges.report_stale[name].set(name in stale)
             report = self._truth.report(name)
             if report is not None:

@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gateway.core.breaker import Breaker, BreakerRules, State
 from gateway.core.capacity import Headroom, eased, limits
+from gateway.core.paces import Paces
 from gateway.core.retries import RetryBudget
 from gateway.errors import UpstreamBusyError, UpstreamCredentialsError, UpstreamRejectedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from numpy.typing import NDArray
+    from collections.abc import Callable
 
     from gateway.core.breaker import Pass
     from gateway.core.fleet import Fleet
     from gateway.core.problem import Bools
     from gateway.errors import UpstreamError
-
-    Floats = NDArray[np.float64]
-
-PACE: Final = 0.05  # weight of the newest answer in the mean: about the last 20
-ENOUGH: Final = 20  # answers that make a mean
-UNKNOWN_PACE: Final = 1.0  # seconds of an answer, before any has been seen
 
 
 class Health:
@@ -38,19 +31,8 @@ class Health:
         self._unwell: set[int] = set()  # not plainly closed, as far as is known
         self._everyone = np.ones(len(fleet.endpoints), dtype=np.bool_)
         self._whole = limits([endpoint.capacity for endpoint in fleet.endpoints])
-        self.seconds: Floats = np.full(len(fleet.endpoints), UNKNOWN_PACE)  # (E,) mean time of an answer
-        self._answers = np.zeros(len(fleet.endpoints), dtype=np.int64)  # behind them
+        self.paces = Paces(fleet.endpoints)
         self.retries = RetryBudget()
-
-    @property
-    def slot_wait(self) -> Floats:
-        """(E,) expected seconds until one of its slots frees when all are taken."""
-        wait: Floats = self.seconds / self._whole.slots
-        return wait
-
-    def paced(self, indices: Sequence[int]) -> bool:
-        """Whether enough answers of each have been seen to go by their pace."""
-        return bool((self._answers[list(indices)] >= ENOUGH).all())
 
     @property
     def all_well(self) -> bool:
@@ -104,11 +86,6 @@ class Health:
 
     def answered(self, index: int, leave: Pass) -> None:
         self._breakers[index].served(leave, self._now())
-
-    def finished(self, index: int, seconds: float) -> None:
-        """An answer of this endpoint took this long."""
-        self._answers[index] += 1
-        self.seconds[index] += max(PACE, 1 / float(self._answers[index])) * (seconds - self.seconds[index])
 
     def failed(self, index: int, leave: Pass, error: UpstreamError) -> str:
         """Notes a failed attempt; what to call it."""

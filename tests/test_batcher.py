@@ -80,7 +80,7 @@ async def house(*, cheap: int = 2, dear: int = 2, max_waiting: int = 100, qualit
             Estimator(fleet, columns, predictor, metrics, budget_s=5.0, cache_size=100)
         )
         shared = {"promises": promises, "health": health, "metrics": metrics, "now": time.monotonic}
-        decider = Decider(fleet, estimator, book, solver_s=0.05, draw=random.random, **shared)  # type: ignore[arg-type]
+        decider = Decider(fleet, estimator, book, queues=dict, solver_s=0.05, draw=random.random, **shared)  # type: ignore[arg-type]
         batcher = Batcher(fleet, decider, book, window=Window(0.001, 64), max_waiting=max_waiting, **shared)  # type: ignore[arg-type]
         await stack.enter_async_context(batcher.running())
         yield House(fleet, batcher, book, health, metrics, promises)

@@ -83,11 +83,3 @@ def test_a_recovered_endpoint_gets_its_slots_back_little_by_little() -> None:
     assert shares == sorted(shares)
     assert shares[-1] == 8
     assert health.eased(free, clock.now) is free
-
-
-def test_the_mean_time_of_an_answer_follows_what_is_seen() -> None:
-    health = Health(fleet(), Clock())
-    for _ in range(200):
-        health.finished(2, 4.0)
-    assert health.seconds[2] == pytest.approx(4.0, rel=0.01)
-    assert health.slot_wait[2] == pytest.approx(0.5, rel=0.01)

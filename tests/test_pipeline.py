@@ -139,7 +139,7 @@ async def house(upstream: FakeUpstream | None = None) -> AsyncIterator[House]:
     async with AsyncExitStack() as stack:
         estimator = Estimator(fleet, columns, predictor, metrics, budget_s=5.0, cache_size=10)
         await stack.enter_async_context(estimator)
-        decider = Decider(fleet, estimator, book, solver_s=0.05, draw=random.random, **shared)  # type: ignore[arg-type]
+        decider = Decider(fleet, estimator, book, queues=dict, solver_s=0.05, draw=random.random, **shared)  # type: ignore[arg-type]
         batcher = Batcher(fleet, decider, book, window=Window(0.001, 64), max_waiting=10, **shared)  # type: ignore[arg-type]
         await stack.enter_async_context(batcher.running())
         accounts = Accounts(fleet, log=log, writer=None, wall=time.monotonic, **shared)  # type: ignore[arg-type]

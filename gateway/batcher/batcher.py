@@ -160,7 +160,7 @@ class Batcher:
         """Whether it surely runs out of time behind so many: at the pace seen so far, and at twice that pace too."""
         mine = self._fleet.endpoints_of(query.models)
         left = query.deadline_at - self._now()
-        return self._health.paced(mine) and self._wait_for(mine, ahead) > DOUBT * left
+        return self._health.paces.known(mine) and self._wait_for(mine, ahead) > DOUBT * left
 
     def refusal(self, query: Query, ahead: int, reason: str) -> NoHeadroomError:
         """Says which endpoints are full, and when one may be expected to free for whoever has so many before it."""
@@ -173,7 +173,8 @@ class Batcher:
     def _wait_for(self, endpoints: Sequence[int], ahead: int) -> float:
         """Seconds until these endpoints have freed a slot for each of so many and one more."""
         now = self._now()
-        slots_per_second = sum(1 / max(LEAST_WAIT_S, float(self._health.slot_wait[index])) for index in endpoints)
+        between = self._health.paces.slot_wait(now)
+        slots_per_second = sum(1 / max(LEAST_WAIT_S, float(between[index])) for index in endpoints)
         soonest = min((self._health.wait(index, now) for index in endpoints), default=1.0)
         return max(soonest, (ahead + 1) / slots_per_second if endpoints else 1.0)
 

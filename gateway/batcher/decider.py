@@ -21,12 +21,13 @@ from gateway.load.base import Claim
 from gateway.load.reservation import reserve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from gateway.batcher.line import Waiter
     from gateway.core.assignment import Assignment, Warm
     from gateway.core.estimate import Expected
     from gateway.core.fleet import Fleet
+    from gateway.core.paces import Queue
     from gateway.core.placing import Placing
     from gateway.core.problem import Problem
     from gateway.domain import Route
@@ -73,6 +74,7 @@ class Decider:
         promises: Promises,
         health: Health,
         metrics: Metrics,
+        queues: Callable[[], Mapping[str, Queue]],
         solver_s: float,
         draw: Callable[[], float],
         now: Callable[[], float],
@@ -83,6 +85,7 @@ class Decider:
         self._promises = promises
         self._health = health
         self._metrics = metrics
+        self._queues = queues
         self._solver_s = solver_s
         self._draw = draw
         self._warm: Warm | None = None
@@ -154,6 +157,7 @@ class Decider:
         waited = now - query.arrived_at
         left = PATIENCE * (query.deadline_at - query.arrived_at) - waited
         party = (wishes.priority, query.key)
+        ends_in = query.ends_at - now
         if route is None or terms is None:
             return Ask(
                 models=models,
@@ -162,12 +166,14 @@ class Decider:
                 waited_s=waited,
                 time_left_s=left,
                 party=party,
+                ends_in_s=ends_in,
             )
         return Ask(
             models=models,
             waited_s=waited,
             time_left_s=left,
             party=party,
+            ends_in_s=ends_in,
             multiplier=terms.multiplier,
             bias=terms.bias,
             risk=route.risk,
@@ -179,13 +185,14 @@ class Decider:
         )
 
     async def _terrain(self) -> Terrain:
+        free = await self._book.headroom()
         now = self._now()
         return Terrain(
             model_of_endpoint=self._fleet.model_of_endpoint,
-            headroom=self._health.eased(await self._book.headroom(), now),
+            headroom=self._health.eased(free, now),
             healthy=self._health.open(now),
-            seconds=self._health.seconds,
-            slot_wait=self._health.slot_wait,
+            pace=self._health.paces.pace(now),
+            traffic=self._health.paces.traffic(free, self._queues()),
         )
 
     async def _solve(self, problem: Problem) -> Assignment:

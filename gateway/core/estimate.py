@@ -83,8 +83,14 @@ class Estimates:
 
     quality: NDArray[np.float64]
     quality_sd: NDArray[np.float64]
-    tokens: NDArray[np.float64]
+    input_tokens: NDArray[np.float64]
+    output_tokens: NDArray[np.float64]
     cost_usd: NDArray[np.float64]
+
+    @property
+    def tokens(self) -> NDArray[np.float64]:
+        """Input and expected output: what leases hold."""
+        return self.input_tokens + self.output_tokens
 
     @classmethod
     def stack(cls, estimates: Sequence[Estimate]) -> Estimates:
@@ -92,6 +98,7 @@ class Estimates:
         return cls(
             quality=np.stack([each.quality for each in estimates]),
             quality_sd=np.stack([each.quality_sd for each in estimates]),
-            tokens=np.stack([each.tokens for each in estimates]),
+            input_tokens=np.stack([each.input_tokens for each in estimates]),
+            output_tokens=np.stack([each.output_tokens for each in estimates]),
             cost_usd=np.stack([each.cost_usd for each in estimates]),
         )

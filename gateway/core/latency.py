@@ -41,33 +41,25 @@ class Traffic:
     mean_output: Floats
 
 
-def seconds_to_finish(input_tokens: Floats, output_tokens: Floats, pace: Pace, traffic: Traffic) -> Floats:
-    """(Q, E) expected seconds from now to the last token. Tokens are (Q, E), input without what is cached."""
-    queue = seconds_to_start(pace, traffic)
-    seconds: Floats = queue + _service(input_tokens, output_tokens, pace, _crowd(traffic))
-    return seconds
-
-
-def seconds_to_first_token(input_tokens: Floats, pace: Pace, traffic: Traffic) -> Floats:
-    """(Q, E) expected seconds from now to the first token."""
-    return seconds_to_start(pace, traffic) + _service(input_tokens, np.zeros_like(input_tokens), pace, _crowd(traffic))
+def seconds_of_service(input_tokens: Floats, output_tokens: Floats, pace: Pace, traffic: Traffic) -> Floats:
+    """(Q, E) expected seconds in a slot, to the last token. Tokens are (Q, E), input without what is cached."""
+    slots = np.maximum(traffic.slots, 1)
+    crowd = np.minimum(traffic.running + traffic.waiting + 1, slots)  # the new query counted
+    return _service(input_tokens, output_tokens, pace, crowd)
 
 
 def seconds_to_start(pace: Pace, traffic: Traffic) -> Floats:
     """(E,) expected seconds that one more query waits for a slot; 0 where one is free."""
-    return seconds_in_line(np.ones_like(traffic.running), pace, traffic)
-
-
-def seconds_in_line(place: Ints, pace: Pace, traffic: Traffic) -> Floats:
-    """Expected seconds until the `place`-th more query starts (1 is the next); `place` is (E,) or (Q, E).
-
-    With all slots taken, one frees every service time / slots; whoever is n-th in line waits for n of them.
-    """
-    slots = np.maximum(traffic.slots, 1)
-    ahead = traffic.running + traffic.waiting + place - slots
-    service = _service(traffic.mean_input, traffic.mean_output, pace, slots)
-    wait: Floats = np.maximum(ahead, 0) * service / slots
+    ahead = traffic.running + traffic.waiting + 1 - np.maximum(traffic.slots, 1)
+    wait: Floats = np.maximum(ahead, 0) * slot_seconds(pace, traffic)
     return wait
+
+
+def slot_seconds(pace: Pace, traffic: Traffic) -> Floats:
+    """(E,) expected seconds between two slots that free themselves, with all of them taken by typical queries."""
+    slots = np.maximum(traffic.slots, 1)
+    between: Floats = _service(traffic.mean_input, traffic.mean_output, pace, slots) / slots
+    return between
 
 
 def in_time(seconds: Floats, deadline_s: Floats, allowed: Bools) -> Bools:
@@ -78,12 +70,6 @@ def in_time(seconds: Floats, deadline_s: Floats, allowed: Bools) -> Bools:
         fastest = np.where(allowed, seconds, np.inf)
         early[late] = (allowed & (fastest == fastest.min(axis=1, initial=np.inf, keepdims=True)))[late]
     return early
-
-
-def _crowd(traffic: Traffic) -> Ints:
-    """(E,) how many will be running beside a new query, itself counted."""
-    crowd: Ints = np.minimum(traffic.running + traffic.waiting + 1, np.maximum(traffic.slots, 1))
-    return crowd
 
 
 def _service(input_tokens: Floats, output_tokens: Floats, pace: Pace, running: Ints) -> Floats:

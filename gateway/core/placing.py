@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gateway.core.latency import in_time, seconds_of_service, seconds_to_start, slot_seconds
 from gateway.core.order import in_turn
 from gateway.core.problem import QUALITY_UNIT, BatchQuality, Problem, TokenRow, nano_dollars
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from gateway.core.capacity import Headroom
     from gateway.core.estimate import Estimates
+    from gateway.core.latency import Pace, Traffic
     from gateway.core.problem import Bools, Ints
 
     Floats = NDArray[np.float64]
@@ -41,6 +43,7 @@ class Ask:
     waited_s: float = 0.0
     time_left_s: float = np.inf  # in which it may still wait; then it goes where there is room
     party: tuple[int, str] = (0, "")  # its priority and its key: inside a party the joint decision is free
+    ends_in_s: float = np.inf  # by when its client wants the last token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +53,8 @@ class Terrain:
     model_of_endpoint: NDArray[np.intp]  # (E,)
     headroom: Headroom
     healthy: Bools  # (E,) whether its breaker lets queries through
-    seconds: Floats  # (E,) expected time to finish one more query
-    slot_wait: Floats  # (E,) expected seconds until one slot frees when all are taken
+    pace: Pace
+    traffic: Traffic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,12 +80,17 @@ def place(asks: Sequence[Ask], estimates: Estimates, terrain: Terrain) -> Placin
     value = estimates.cost_usd - np.array([[ask.multiplier] for ask in asks]) * worth
     per_second = np.array([[ask.usd_per_second] for ask in asks])
     of = terrain.model_of_endpoint
-    score_usd = value[:, of] + per_second * terrain.seconds
+    pace, traffic = terrain.pace, terrain.traffic
+    service = seconds_of_service(estimates.input_tokens[:, of], estimates.output_tokens[:, of], pace, traffic)
+    start = seconds_to_start(pace, traffic)
     allowed = models[:, of] & terrain.healthy
     for row, ask in enumerate(asks):
         allowed[row, list(ask.excluded)] = False
+    allowed = in_time(start + service, np.array([ask.ends_in_s for ask in asks]), allowed)
     slots = terrain.headroom.places
-    hold_usd, may_hold, patience_s = _hold(asks, score_usd, allowed, slots, terrain.slot_wait)
+    # where no slot is free, the time until there is one is in the price of holding
+    score_usd = value[:, of] + per_second * (service + np.where(slots > 0, start, 0.0))
+    hold_usd, may_hold, patience_s = _hold(asks, score_usd, allowed, slots, terrain)
     now = np.ones(len(asks), dtype=np.bool_)
     if (slots < len(asks)).any() and len({ask.party for ask in asks}) > 1:
         now = in_turn(np.where(allowed, score_usd, np.inf), np.where(may_hold, hold_usd, np.inf), slots)
@@ -118,7 +126,7 @@ def _admitted(asks: Sequence[Ask], worth: Floats, cost: Floats) -> tuple[Bools, 
 
 
 def _hold(
-    asks: Sequence[Ask], score: Floats, allowed: Bools, slots: Ints, slot_wait: Floats
+    asks: Sequence[Ask], score: Floats, allowed: Bools, slots: Ints, terrain: Terrain
 ) -> tuple[Floats, Bools, Floats]:
     """(Q,) what waiting for the best endpoint costs, in USD, whether it is open, and seconds for which it stays so.
 
@@ -133,7 +141,7 @@ def _hold(
     own = np.where(someone, open_score[queries, favourite], 0.0)
     wanted = np.bincount(favourite[someone], minlength=len(slots))
     left_over = np.maximum(wanted - slots, 0)
-    wait = slot_wait * (left_over + 1) / 2
+    wait = slot_seconds(terrain.pace, terrain.traffic) * (terrain.traffic.waiting + (left_over + 1) / 2)
     waited = np.array([ask.waited_s for ask in asks])
     per_second = np.array([ask.usd_per_second for ask in asks])
     hold = own + per_second * (wait[favourite] + waited)

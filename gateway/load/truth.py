@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from gateway.core.paces import Queue
 from gateway.domain import Kind
 from gateway.load.background import background
 from gateway.load.base import Foreign
@@ -69,6 +70,11 @@ class Truth:
         """The last report, unless there is none or it is stale."""
         seen = self._seen.get(endpoint)
         return None if seen is None or self._clock() >= self._stale_at(seen.at) else seen.report
+
+    def queues(self) -> dict[str, Queue]:
+        """The queues that endpoints have just told of, by name; those without one are left out."""
+        told = ((endpoint.name, self.report(endpoint.name)) for endpoint in self._asked)
+        return {name: Queue(said.running or 0, said.waiting) for name, said in told if said and said.waiting}
 
     def stale(self) -> frozenset[str]:
         """Those that should report and do not: for metrics."""

@@ -96,7 +96,9 @@ class EndpointGauges:
         self.leases = gauge("paretogate_leases", "Slots held, over all replicas")
         self.capacity = gauge("paretogate_capacity_slots", "Slots that the configuration gives")
         self.headroom = gauge("paretogate_headroom_slots", "Queries that could be placed now")
-        self.seconds = gauge("paretogate_endpoint_answer_seconds", "Mean time of its last answers")
+        self.seconds = gauge(
+            "paretogate_endpoint_answer_seconds", "Expected time of an answer of its usual length, at its present load"
+        )
         self._reported = Gauge(
             "paretogate_endpoint_reported_queries",
             "What the endpoint itself reports: queries running and waiting there",

@@ -46,8 +46,8 @@ class RouteSettings(Section):
     """What is promised."""
     risk: Annotated[float, Field(ge=0, le=5)] = 0
     """Caution: choices count an estimate less this many of its standard deviations. 0 takes it as it is."""
-    usd_per_second: Positive = 1e-4
-    """What a second of waiting is worth. At 0.0001 an hour is worth 0.36 USD."""
+    usd_per_second: Positive = 1e-5
+    """What a second until the last token is worth. At 0.00001, ten seconds are worth 0.1 m$, and an hour 0.036 USD."""
     quality: Literal["average", "batch"] = "average"
     """Keep a minimum quality on average over time, or within each batch, as published work does at a higher cost."""
 

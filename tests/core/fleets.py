@@ -7,9 +7,11 @@ import numpy as np
 from gateway.core.capacity import UNLIMITED, Headroom
 from gateway.core.estimate import Estimate, Estimates, Source
 from gateway.core.fleet import Fleet
+from gateway.core.latency import Pace, Traffic
 from gateway.core.placing import Terrain
 from gateway.domain import Capability, Capacity, Endpoint, MinQuality, Model, Price, Route, Tradeoff
 
+FAST = 1e15  # tokens per second
 TEXT_ONLY = frozenset({Capability.TOOLS})
 
 
@@ -44,11 +46,26 @@ def estimate(quality: tuple[float, ...], cost: tuple[float, ...] = (0.001, 0.01,
 def terrain(
     of: Fleet, slots: tuple[int, ...], *, healthy: tuple[bool, ...] = (True,) * 4, slot_wait: float = 1.0
 ) -> Terrain:
+    """Endpoints that answer in no time, but free a slot every `slot_wait` seconds when they are full."""
     unlimited = np.full(4, UNLIMITED)
+    whole = np.array([endpoint.capacity.concurrency for endpoint in of.endpoints])
+    none = np.zeros(4, dtype=np.int64)
     return Terrain(
         model_of_endpoint=of.model_of_endpoint,
         headroom=Headroom(np.array(slots), unlimited, unlimited, unlimited),
         healthy=np.array(healthy),
-        seconds=np.zeros(4),
-        slot_wait=np.full(4, slot_wait),
+        pace=Pace(
+            prefill_rate=np.full(4, FAST),
+            decode_rate=np.full(4, FAST),
+            measured_at=np.ones(4),
+            crowding=np.zeros(4),
+            overhead_s=np.zeros(4),
+        ),
+        traffic=Traffic(
+            running=np.maximum(whole - np.array(slots), 0),
+            waiting=none,
+            slots=whole,
+            mean_input=np.zeros(4),
+            mean_output=slot_wait * whole * FAST,
+        ),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import numpy as np
 from hypothesis import given
@@ -14,11 +15,13 @@ from gateway.core.latency import (
     Pace,
     Traffic,
     in_time,
-    seconds_in_line,
-    seconds_to_finish,
-    seconds_to_first_token,
+    seconds_of_service,
     seconds_to_start,
+    slot_seconds,
 )
+
+if TYPE_CHECKING:
+    from gateway.core.problem import Floats
 
 PACE = Pace(
     prefill_rate=np.array([1000.0, np.nan]),
@@ -37,10 +40,8 @@ IDLE = Traffic(
 
 
 def test_an_idle_endpoint_takes_overhead_prefill_and_decoding() -> None:
-    seconds = seconds_to_finish(np.array([[500.0, 500.0]]), np.array([[100.0, 60.0]]), PACE, IDLE)
+    seconds = seconds_of_service(np.array([[500.0, 500.0]]), np.array([[100.0, 60.0]]), PACE, IDLE)
     assert np.allclose(seconds, [[0.2 + 0.5 + 2.0, 0.5 + 500 / PREFILL_RATE + 60 / DECODE_RATE]])
-    first = seconds_to_first_token(np.array([[500.0, 500.0]]), PACE, IDLE)
-    assert np.allclose(first, [[0.7, 0.5 + 500 / PREFILL_RATE]])
 
 
 def test_company_slows_each_token_up_to_the_slots() -> None:
@@ -49,7 +50,7 @@ def test_company_slows_each_token_up_to_the_slots() -> None:
             IDLE, running=np.array([running, 0]), mean_output=np.zeros(2), mean_input=np.zeros(2)
         )
         pace = dataclasses.replace(PACE, overhead_s=np.zeros(2))
-        return float(seconds_to_finish(np.zeros((1, 2)), np.full((1, 2), 100.0), pace, crowded)[0, 0])
+        return float(seconds_of_service(np.zeros((1, 2)), np.full((1, 2), 100.0), pace, crowded)[0, 0])
 
     assert np.isclose(took(1) / took(0), 1.1)
     assert np.isclose(took(3) / took(0), 1.3)
@@ -61,13 +62,12 @@ def test_a_full_endpoint_frees_a_slot_every_service_time_over_slots() -> None:
     service = 0.2 + 0.1 + 100 * 1.3 / 50
     assert np.isclose(seconds_to_start(PACE, full)[0], 3 * service / 4)
     assert seconds_to_start(PACE, IDLE).tolist() == [0.0, 0.0]
-    line = seconds_in_line(np.array([[1, 1], [2, 2]]), PACE, full)
-    assert np.isclose(line[1, 0], 4 * service / 4)
+    assert np.isclose(slot_seconds(PACE, full)[0], service / 4)
 
 
 def test_a_pace_measured_under_load_is_faster_alone() -> None:
     measured = dataclasses.replace(PACE, measured_at=np.array([3.0, 4.0]), overhead_s=np.zeros(2))
-    seconds = seconds_to_finish(np.zeros((1, 2)), np.full((1, 2), 120.0), measured, IDLE)
+    seconds = seconds_of_service(np.zeros((1, 2)), np.full((1, 2), 120.0), measured, IDLE)
     assert np.isclose(seconds[0, 0], 120 / (50 * 1.2))
 
 
@@ -85,6 +85,10 @@ def test_more_ahead_never_means_sooner(running: int, waiting: int, slots: int, i
     )
     later = dataclasses.replace(now, waiting=now.waiting + 1)
     tokens = np.full((1, 2), inputs), np.full((1, 2), outputs)
-    before, after = seconds_to_finish(*tokens, PACE, now), seconds_to_finish(*tokens, PACE, later)
+
+    def took(traffic: Traffic) -> Floats:
+        return seconds_to_start(PACE, traffic) + seconds_of_service(*tokens, PACE, traffic)
+
+    before, after = took(now), took(later)
     assert np.isfinite(before).all()
     assert (after >= before).all()

@@ -9,8 +9,8 @@ import pytest
 
 from gateway.core.capacity import UNLIMITED, Headroom
 from gateway.core.ladder import solve
-from gateway.core.placing import Ask, Placing, place
-from gateway.core.problem import HELD, NANO
+from gateway.core.placing import Ask, Placing, Terrain, place
+from gateway.core.problem import HELD, NANO, Floats
 from tests.core.fleets import estimates, fleet, terrain
 
 FLEET = fleet()
@@ -21,6 +21,10 @@ ROOM = (2, 2, 8, 8)
 
 def ask(**terms: object) -> Ask:
     return replace(Ask(models=EVERYONE), **terms)  # type: ignore[arg-type]
+
+
+def slowed(of: Terrain, overhead_s: Floats) -> Terrain:
+    return replace(of, pace=replace(of.pace, overhead_s=overhead_s))
 
 
 def chosen(placing: Placing) -> list[str | None]:
@@ -37,11 +41,40 @@ def test_a_higher_price_of_quality_buys_better_models(multiplier: float, winner:
 
 
 def test_scores_are_cost_less_quality_plus_time_in_nano_dollars() -> None:
-    slow = replace(terrain(FLEET, ROOM), seconds=np.array([0.0, 2.0, 0.0, 0.0]))
+    slow = slowed(terrain(FLEET, ROOM), np.array([0.0, 2.0, 0.0, 0.0]))
     terms = ask(multiplier=0.01, bias=0.1, risk=1.0, usd_per_second=0.001)
     placing = place([terms], estimates(GOOD), slow)
     expected = np.array([0.001 - 0.01 * 0.5, 0.001 - 0.01 * 0.5 + 0.002, 0.01 - 0.01 * 0.9, 0.005 - 0.01 * 0.7])
     np.testing.assert_array_equal(placing.problem.score[0], np.rint(expected * NANO))
+
+
+def test_of_two_replicas_the_faster_serves_and_one_that_queues_is_left_alone() -> None:
+    terms = ask(multiplier=0.01, usd_per_second=1e-4)
+    slow = slowed(terrain(FLEET, ROOM), np.array([2.0, 0.5, 0.0, 0.0]))
+    assert chosen(place([terms], estimates(GOOD), slow)) == ["cheap-2"]
+    queued = replace(
+        slow, traffic=replace(slow.traffic, running=np.array([0, 2, 0, 0]), waiting=np.array([0, 5, 0, 0]))
+    )
+    assert chosen(place([terms], estimates(GOOD), queued)) == ["cheap-1"]
+
+
+def test_more_output_takes_longer_and_costs_time_by_the_models_own_length() -> None:
+    ground = terrain(FLEET, ROOM)
+    per_token = replace(ground, pace=replace(ground.pace, decode_rate=np.full(4, 50.0)))
+    scores = place([ask(usd_per_second=1e-3)], estimates(GOOD), per_token).score_usd
+    np.testing.assert_allclose(scores[0], np.array([0.001, 0.001, 0.01, 0.005]) + 1e-3 * 100 / 50)
+
+
+def test_nobody_is_sent_where_its_deadline_cannot_be_met_unless_it_can_be_met_nowhere() -> None:
+    slow = slowed(terrain(FLEET, ROOM), np.array([3.0, 3.0, 0.5, 9.0]))
+    batch = [ask(), ask(ends_in_s=1.0), ask(ends_in_s=0.1)]
+    assert chosen(place(batch, estimates(GOOD, GOOD, GOOD), slow)) == ["cheap-1", "dear-1", "dear-1"]
+
+
+def test_the_wait_for_a_slot_counts_toward_a_deadline() -> None:
+    full = terrain(FLEET, (0, 0, 8, 8), slot_wait=2.0)
+    assert chosen(place([ask(ends_in_s=1.0, usd_per_second=1e-9)], estimates(GOOD), full)) == ["seeing-1"]
+    assert chosen(place([ask(ends_in_s=9.0, usd_per_second=1e-9)], estimates(GOOD), full)) == [None]
 
 
 def test_a_floor_filters_models_and_the_best_serves_when_nobody_reaches_it() -> None:

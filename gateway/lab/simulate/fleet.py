@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from gateway.core.latency import DECODE_RATE, PREFILL_RATE
+from gateway.core.paces import CROWDING
 
 if TYPE_CHECKING:
     from gateway.core.problem import Floats, Ints
 
 OVERHEAD_S: Final = 0.2  # network and first scheduling
-CROWDING: Final = 0.02  # share by which one more running query slows each token
 
 
 @dataclass(frozen=True, slots=True)
