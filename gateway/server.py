@@ -14,6 +14,7 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from gateway.app import application
+from gateway.connection import Connection
 from gateway.settings import read
 
 if TYPE_CHECKING:
@@ -94,7 +95,8 @@ def uvicorn_config(app: ASGIApp | str, host: str, port: int, *, drain_s: float, 
         port=port,
         workers=workers,
         factory=isinstance(app, str),
-        http="httptools",
+        http=Connection,
+        proxy_headers=False,
         access_log=False,
         date_header=False,
         server_header=False,

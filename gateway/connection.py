@@ -1,0 +1,108 @@
+"""A client's connection: uvicorn's, but an answer's head leaves together with the first of its body.
+
+uvicorn hands the head to the socket as soon as it is told of it; that second call into the kernel costs more than
+making the whole answer. ASGI asks servers to wait: no head before the first body event.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendEvent, Scope
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+BODILESS: Final = (204, 304)
+CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # what no header may have: RFC 9110, 5.5
+
+
+class Connection(HttpToolsProtocol):
+    """What `uvicorn.Config(http=…)` takes."""
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        super()._start_asgi_task(cycle, Answering(cycle, app))
+
+
+class Answering:
+    """The application for one request, with a `send` that keeps the head back."""
+
+    __slots__ = ("_app", "_cycle", "_head")
+
+    def __init__(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._app = app
+        self._cycle = cycle
+        self._head: bytes | None = None  # not sent yet
+
+    async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, _: object) -> None:
+        await self._app(scope, receive, self.send)
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """As ASGI has it.
+
+        Raises:
+            RuntimeError: the message is out of turn, or its headers cannot be sent.
+        """
+        cycle = self._cycle
+        if cycle.response_started or cycle.disconnected:
+            await cycle.send(message)
+        elif message["type"] == "http.response.start":
+            if self._head is not None:
+                raise RuntimeError("an answer begins once")
+            self._head = self._lines(message["status"], message.get("headers", ()))
+        elif self._head is None or message["type"] != "http.response.body":
+            raise RuntimeError(f"expected the beginning of an answer, not {message['type']}")
+        else:
+            if cycle.flow.write_paused:
+                await cycle.flow.drain()
+            self._begin(self._head, message.get("body", b""), more=message.get("more_body", False))
+
+    def _lines(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+        """Status line and headers. What they say of the body's length is noted in the cycle."""
+        cycle = self._cycle
+        pairs = [*cycle.default_headers, *headers]
+        lines, length, closes = [STATUS_LINE[status]], None, False
+        for name, value in pairs:
+            lines += (name, b": ", value, b"\r\n")
+            if name == b"content-length":
+                length = int(value)
+            elif name == b"connection":
+                closes = value.lower() == b"close"
+        chunked = length is None and cycle.scope["method"] != "HEAD" and status not in BODILESS
+        if not cycle.keep_alive and not closes:
+            lines.append(b"connection: close\r\n")
+        if chunked:
+            lines.append(b"transfer-encoding: chunked\r\n")
+        lines.append(b"\r\n")
+        head, ends = b"".join(lines), len(pairs) + 2 + chunked + (not cycle.keep_alive and not closes)
+        # once over all of it: a line end inside a value would begin another header
+        if CONTROL.search(head) or head.count(b"\r") != ends or head.count(b"\n") != ends:
+            raise RuntimeError("a header has a control character")
+        cycle.keep_alive = cycle.keep_alive and not closes
+        cycle.chunked_encoding, cycle.expected_content_length = chunked, length or 0
+        return head
+
+    def _begin(self, head: bytes, body: bytes, *, more: bool) -> None:
+        cycle = self._cycle
+        cycle.response_started = True
+        cycle.waiting_for_100_continue = False
+        if cycle.scope["method"] == "HEAD":
+            body, cycle.expected_content_length = b"", 0
+        elif cycle.chunked_encoding:
+            chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
+            body = chunk if more else chunk + b"0\r\n\r\n"
+        else:
+            cycle.expected_content_length -= len(body)
+            if cycle.expected_content_length < 0 or (cycle.expected_content_length and not more):
+                raise RuntimeError("the body is not as long as its content-length says")
+        cycle.transport.write(head + body)
+        if not more:
+            cycle.response_complete = True
+            cycle.message_event.set()
+            if not cycle.keep_alive:
+                cycle.transport.close()
+            cycle.on_response()
