@@ -27,7 +27,7 @@ def test_imports_go_one_way() -> None:
     [
         ("gateway/core/window.py", "import asyncio", "gateway.core is not allowed to import asyncio"),
         (
-            "gateway/upstream.py",
+            "gateway/upstream/session.py",
             "from gateway import batcher",
             "gateway.upstream is not allowed to import gateway.batcher",
         ),
