@@ -258,10 +258,11 @@ def artifact_of(settings: Settings) -> Artifact | None:
     Raises:
         ConfigurationError: it cannot be used.
     """
-    if settings.predictor.artifact is None:
+    its = settings.predictor
+    if its.artifact is None:
         return None
     try:
-        return load_artifact(settings.predictor.artifact)
+        return load_artifact(its.artifact, its.encoder, its.encoder_key.get_secret_value())
     except ArtifactError as error:
         raise ConfigurationError(f"predictor.artifact: {error}") from error
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from predictors.amounts import Amounts
 from predictors.base import HeldOut, Predictor
-from predictors.encoder import ENGINES, EncoderError, engine
+from predictors.encoder import ENGINES, EncoderError, at, engine
 from predictors.hybrid import Hybrid
 from predictors.network import Network
 from predictors.parts import Parts
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from predictors.encoder import Engine
 
     Array = NDArray[np.generic]
 
@@ -45,7 +47,7 @@ class Manifest:
         predictor: hybrid, retrieval or trained.
         models: names, in column order.
         aliases: usual name -> model, for names that are not models themselves.
-        encoder: its engine.
+        encoder: its engine, and after a colon where training found its model.
         encoder_hash: of the encoder's arrays.
         training: fingerprint of the texts and scores, queries, pools as (file name, rows).
         command: the command line that made it.
@@ -103,8 +105,13 @@ def save(artifact: Artifact, folder: Path) -> None:
     (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
 
 
-def load(folder: Path) -> Artifact:
+def load(folder: Path, encoder_at: str = "", encoder_key: str = "") -> Artifact:
     """Reads a folder that `save` wrote.
+
+    Args:
+        folder: of the artifact.
+        encoder_at: where its encoder's model is now, if not where training found it: a folder, or a server's URL.
+        encoder_key: for a server that wants one.
 
     Raises:
         ArtifactError: it is missing, damaged, of a newer format or of an encoder that is not here.
@@ -112,7 +119,7 @@ def load(folder: Path) -> Artifact:
     manifest = _manifest(folder)
     arrays = {name.removesuffix(".npy"): _array(folder / name, digest) for name, digest in manifest.files.items()}
     try:
-        return _assemble(manifest, arrays)
+        return _assemble(manifest, arrays, engine(at(manifest.encoder, encoder_at), encoder_key))
     except EncoderError as error:
         raise ArtifactError(f"{folder}: {error}") from error
     except (KeyError, TypeError, ValueError) as error:
@@ -143,14 +150,14 @@ def _arrays(artifact: Artifact) -> Iterator[tuple[str, Array]]:
     yield "text_hashes", artifact.text_hashes
 
 
-def _assemble(manifest: Manifest, arrays: Mapping[str, Array]) -> Artifact:
+def _assemble(manifest: Manifest, arrays: Mapping[str, Array], source: Engine) -> Artifact:
     def section(name: str, kind: type) -> Any:  # noqa: ANN401 - one of the dataclasses above
         return kind(**{each.name: arrays[f"{name}.{each.name}"] for each in fields(kind)})
 
     built = {name: section(name, kind) for name, kind in _SECTIONS.items()}
     inside = {name.removeprefix("encoder."): array for name, array in arrays.items() if name.startswith("encoder.")}
     parts = Parts(
-        encoder=engine(manifest.encoder).restore(inside),
+        encoder=source.restore(inside),
         network=built["network"],
         tasks=built["tasks"],
         retrieval=Retrieval(built["memory"]),
@@ -183,7 +190,7 @@ def _manifest(folder: Path) -> Manifest:
             f"{folder}: format {version} is newer than what this version reads ({FORMAT}); "
             "update paretogate or train it again"
         )
-    if content.get("encoder") not in ENGINES:
+    if str(content.get("encoder")).partition(":")[0] not in ENGINES:
         raise ArtifactError(
             f"{folder}: made for the encoder {content.get('encoder')!r}, which this version does not have "
             f"({', '.join(ENGINES)}); train it again with --encoder"

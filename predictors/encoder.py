@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from predictors.base import Prompt
+    from predictors.embedded import Embedder
 
     Floats = NDArray[np.float32]
 
-ENGINES = ("lexical",)
+ENGINES = ("lexical", "minilm-onnx", "minilm", "remote")
 
 
 class EncoderError(ValueError):
@@ -80,14 +81,43 @@ class Engine(Protocol):
         """
 
 
-def engine(name: str) -> Engine:
+def engine(spec: str, key: str = "") -> Engine:
     """The named engine.
+
+    Args:
+        spec: one of ENGINES, and after a colon where its model is: a folder, or a server's URL. Without a place an
+            installed package is looked for.
+        key: for a server that wants one.
 
     Raises:
         EncoderError: there is none of that name, or its package or model is missing.
     """
+    name, _, place = spec.partition(":")
     if name == "lexical":
         from predictors.lexical import LexicalEngine  # noqa: PLC0415 - one engine is loaded, not all
 
         return LexicalEngine()
+    if name in ENGINES:
+        from predictors.embedded import EmbeddedEngine, Source  # noqa: PLC0415 - as above
+
+        return EmbeddedEngine(Source(_embedder(name, place, key)))
     raise EncoderError(f"encoder {name!r} is not known; there are: {', '.join(ENGINES)}")
+
+
+def at(spec: str, place: str) -> str:
+    """The same engine elsewhere; where it was if no place is named."""
+    return f"{spec.partition(':')[0]}:{place}" if place else spec
+
+
+def _embedder(name: str, place: str, key: str) -> Embedder:
+    if name == "minilm-onnx":
+        from predictors.minilm_onnx import OnnxEmbedder  # noqa: PLC0415 - one is loaded, not all
+
+        return OnnxEmbedder(place)
+    if name == "minilm":
+        from predictors.minilm import SentenceEmbedder  # noqa: PLC0415 - as above
+
+        return SentenceEmbedder(place)
+    from predictors.remote import RemoteEmbedder  # noqa: PLC0415 - as above
+
+    return RemoteEmbedder(place, key)

@@ -13,15 +13,20 @@ STARTER = "starter"
 KINDS = ("hybrid", "retrieval", "trained")
 
 
-def load_artifact(name: str | Path) -> Artifact:
+def load_artifact(name: str | Path, encoder_at: str = "", encoder_key: str = "") -> Artifact:
     """The artifact called "starter", which is bundled, or the one in a folder.
+
+    Args:
+        name: of the artifact.
+        encoder_at: as `predictors.artifact.load` takes it.
+        encoder_key: likewise.
 
     Raises:
         ArtifactError: it is missing, damaged, of a newer format or of an encoder that is not here.
     """
     from predictors.artifact import load  # noqa: PLC0415 - faiss and scipy load with it
 
-    return load(starter_folder() if str(name) == STARTER else Path(name))
+    return load(starter_folder() if str(name) == STARTER else Path(name), encoder_at, encoder_key)
 
 
 def load_predictor(name: str | Path) -> Predictor:

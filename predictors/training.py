@@ -34,6 +34,7 @@ def train(
     pools: Sequence[Pool],
     *,
     encoder: str = "lexical",
+    encoder_key: str = "",
     predictor: str = "hybrid",
     seed: int = 0,
     cell_size: int = 1,
@@ -44,7 +45,8 @@ def train(
 
     Args:
         pools: one or several; their sets of models may be disjoint.
-        encoder: engine of the encoder.
+        encoder: engine of the encoder, and after a colon where its model is.
+        encoder_key: for a server that wants one.
         predictor: "hybrid", "retrieval" or "trained".
         seed: the same seed and pools give the same artifact.
         cell_size: above 1, nothing finer than means of so many queries is kept, so that the artifact can be shared.
@@ -61,7 +63,7 @@ def train(
     if np.isnan(history.score).all():
         raise TrainingError("no score in any pool: there is nothing to learn from")
     tell = progress or (lambda _step, _share: None)
-    found = study(history, named_engine(encoder), folds=FOLDS, seed=seed, progress=tell)
+    found = study(history, named_engine(encoder, encoder_key), folds=FOLDS, seed=seed, progress=tell)
     parts, _ = fit_parts(
         history,
         found.source,

@@ -13,6 +13,8 @@ from predictors.registry import load_artifact
 
 @click.command(name="predictor")
 @click.option("--artifact", required=True, type=click.Path(path_type=Path), help='A folder, or "starter".')
+@click.option("--encoder", default="", help="Where the artifact's encoder is, if not where training found it.")
+@click.option("--encoder-key", default="", envvar="PARETOGATE_ENCODER_KEY", help="For an embeddings server.")
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8090, show_default=True, type=click.IntRange(0, 65535))
 @click.option(
@@ -22,13 +24,23 @@ from predictors.registry import load_artifact
     "--max-waiting", default=4096, show_default=True, type=click.IntRange(1), help="Queries that wait; then 429."
 )
 @click.option("--drain-s", default=10.0, show_default=True, type=click.FloatRange(0), help="For answers after SIGTERM.")
-def command(*, artifact: Path, host: str, port: int, max_batch: int, max_waiting: int, drain_s: float) -> None:
+def command(
+    *,
+    artifact: Path,
+    encoder: str,
+    encoder_key: str,
+    host: str,
+    port: int,
+    max_batch: int,
+    max_waiting: int,
+    drain_s: float,
+) -> None:
     """Serves an artifact to gateways with `predictor: {url: …}`. SIGTERM drains, a second one ends at once."""
     from gateway.predicting.service import application  # noqa: PLC0415 - `--help` need not load the service
     from gateway.server import serve_predictor  # noqa: PLC0415 - as above
 
     try:
-        loaded = load_artifact(artifact)
+        loaded = load_artifact(artifact, encoder, encoder_key)
     except ArtifactError as error:
         raise click.ClickException(str(error)) from error
     app = application(loaded, max_batch=max_batch, max_waiting=max_waiting, now=time.monotonic)

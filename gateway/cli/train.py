@@ -14,13 +14,27 @@ from predictors.registry import KINDS
 from predictors.training import TrainingError, train
 
 
+def _known(_context: click.Context, _option: click.Parameter, encoder: str) -> str:
+    if encoder.partition(":")[0] not in ENGINES:
+        raise click.BadParameter(f"{encoder!r} is not one of {', '.join(ENGINES)}")
+    return encoder
+
+
 @click.command(name="train")
 @click.option(
     "--pool", "pools", required=True, multiple=True, type=click.Path(path_type=Path), help="Outcome data; repeatable."
 )
 @click.argument("more", nargs=-1, type=click.Path(path_type=Path), metavar="[FILE]...")
 @click.option("--artifact", required=True, type=click.Path(path_type=Path), help="The folder to write.")
-@click.option("--encoder", default=ENGINES[0], show_default=True, type=click.Choice(ENGINES))
+@click.option(
+    "--encoder",
+    default=ENGINES[0],
+    show_default=True,
+    callback=_known,
+    metavar="NAME[:PLACE]",
+    help=f"One of {', '.join(ENGINES)}; PLACE is the folder of its model, or URL#MODEL of a server (remote).",
+)
+@click.option("--encoder-key", default="", envvar="PARETOGATE_ENCODER_KEY", help="For an embeddings server.")
 @click.option("--predictor", default=KINDS[0], show_default=True, type=click.Choice(KINDS))
 @click.option(
     "--cell-size",
@@ -36,6 +50,7 @@ def command(
     more: tuple[Path, ...],
     artifact: Path,
     encoder: str,
+    encoder_key: str,
     predictor: str,
     cell_size: int,
     seed: int,
@@ -53,6 +68,7 @@ def command(
             made = train(
                 outcomes,
                 encoder=encoder,
+                encoder_key=encoder_key,
                 predictor=predictor,
                 seed=seed,
                 cell_size=cell_size,
@@ -73,6 +89,6 @@ def _command_line(files: list[Path], encoder: str, predictor: str, cell_size: in
     """As it would be typed beside the pools; folders of this machine stay out of the artifact."""
     pools = " ".join(f"--pool {path.name}" for path in files)
     return (
-        f"paretogate train {pools} --artifact DIR --encoder {encoder} --predictor {predictor} "
+        f"paretogate train {pools} --artifact DIR --encoder {encoder.partition(':')[0]} --predictor {predictor} "
         f"--cell-size {cell_size} --seed {seed}"
     )

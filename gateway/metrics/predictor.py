@@ -2,21 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from gateway import __version__
 from gateway.metrics import buckets
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from prometheus_client.metrics_core import Metric
+
 REFUSED: Final = ("invalid", "too_large", "full", "expired", "failed")
 
 
-class ServiceMetrics:
-    """Of one predictor service."""
+class EmbeddingCounts(Collector):
+    """What an encoder's cache has counted by itself: embeddings found there, and made."""
 
-    def __init__(self) -> None:
+    def __init__(self, counts: Callable[[], tuple[int, int]]) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterator[Metric]:
+        family = CounterMetricFamily("paretogate_predictor_embeddings", "Texts embedded", labels=["result"])
+        for result, count in zip(("cached", "computed"), self._counts(), strict=True):
+            family.add_metric([result], count)
+        yield family
+
+
+class ServiceMetrics:
+    """Of one predictor service.
+
+    Args:
+        embeddings: how many its encoder has found in its cache, and made.
+    """
+
+    def __init__(self, embeddings: Callable[[], tuple[int, int]] = lambda: (0, 0)) -> None:
         self.registry = registry = CollectorRegistry()
+        registry.register(EmbeddingCounts(embeddings))
         ProcessCollector(registry=registry)
         self._queries = Counter("paretogate_predictor_queries", "Queries predicted", registry=registry)
         self._batch = Histogram(

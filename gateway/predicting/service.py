@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from functools import partial
 from hashlib import sha256
 from math import inf
 from typing import TYPE_CHECKING, Final
@@ -28,6 +29,7 @@ from gateway.predicting.wire import (
     describe,
     read_question,
 )
+from predictors.embedded import embedded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -107,7 +109,7 @@ class Service:
 
 def application(artifact: Artifact, *, max_batch: int, max_waiting: int, now: Callable[[], float]) -> Starlette:
     """The ASGI application that serves an artifact."""
-    metrics = ServiceMetrics()
+    metrics = ServiceMetrics(partial(embedded, artifact.predictor))
     line = Line(artifact.predictor, metrics, max_batch=max_batch, max_waiting=max_waiting, now=now)
     return Service(line, description_of(artifact), metrics).application()
 

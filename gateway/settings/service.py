@@ -34,6 +34,10 @@ class PredictorSettings(Section):
 
     artifact: str | None = None
     """`starter` is the bundled one; else a folder that `paretogate train` wrote."""
+    encoder: str = ""
+    """Where the artifact's encoder is, if not where training found it: a folder, or `URL#MODEL` of a server."""
+    encoder_key: SecretStr = SecretStr("")
+    """For an embeddings server that wants a key; never shown. Write it as `${VARIABLE}`."""
     url: str | None = None
     """Instead of an artifact: a `paretogate predictor` that serves one, as in `http://predictor:8090`."""
     budget_ms: Positive = 250
