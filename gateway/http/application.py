@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -14,11 +14,12 @@ from gateway import __version__
 from gateway.errors import GatewayError, InvalidRequestError, NotAllowedError, NotFoundError
 from gateway.http import answers
 from gateway.http.caller import KEY, visitor
+from gateway.http.description import completed
 from gateway.http.served import Inference, request_id
 from gateway.http.surface import SURFACES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from fastapi import APIRouter
     from starlette.types import Lifespan, Message, Receive, Scope, Send
@@ -59,6 +60,12 @@ class Application(FastAPI):
         self.add_exception_handler(RequestValidationError, _invalid)
         self.add_exception_handler(HTTPException, _http_error)
 
+    def openapi(self) -> dict[str, Any]:
+        """The description of every path, once made."""
+        if self.openapi_schema is None:
+            self.openapi_schema = completed(super().openapi())
+        return self.openapi_schema
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
@@ -91,8 +98,8 @@ def _identified(scope: Scope, send: Send) -> Send:
     return identified
 
 
-def _respond(error: GatewayError) -> Response:
-    headers = {name.decode(): value.decode() for name, value in answers.error_headers(error)}
+def _respond(error: GatewayError, more: Mapping[str, str] | None = None) -> Response:
+    headers = {name.decode(): value.decode() for name, value in answers.error_headers(error)} | dict(more or {})
     return Response(answers.error_body(error), answers.error_status(error), headers)
 
 
@@ -110,5 +117,5 @@ def _invalid(_: Request, error: Exception) -> Response:
 def _http_error(request: Request, error: Exception) -> Response:
     place = f"{request.method} {request.url.path}"
     if isinstance(error, HTTPException) and error.status_code == NOT_ALLOWED:
-        return _respond(NotAllowedError(f"{place}: the path does not take this method"))
+        return _respond(NotAllowedError(f"{place}: the path does not take this method"), error.headers)
     return _respond(NotFoundError(f"{place}: no such path"))

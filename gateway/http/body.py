@@ -6,6 +6,7 @@ value, and a key that was sent twice reaches the upstream once: we and the upstr
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import inf
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
@@ -50,6 +51,7 @@ FIELDS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 WORD: Final = msgspec.json.Decoder(str | None)
 WORDS: Final = msgspec.json.Decoder(list[str] | None)
 COUNT: Final = msgspec.json.Decoder(Count | None)
+NUMBER: Final = msgspec.json.Decoder(Annotated[float, msgspec.Meta(ge=0, le=MOST)])
 FLAG: Final = msgspec.json.Decoder(bool | None)
 SHAPE: Final = msgspec.json.Decoder(Shape | None)
 OPTIONS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
@@ -194,7 +196,19 @@ def _messages(fields: Mapping[str, msgspec.Raw], surface: Surface) -> list[Messa
 
 
 def _most(fields: Mapping[str, msgspec.Raw], *names: str) -> int:
-    return max(_decode(COUNT, fields, name) or 0 for name in names)
+    return max(_count(fields, name) for name in names)
+
+
+def _count(fields: Mapping[str, msgspec.Raw], name: str) -> int:
+    """A whole number, also when it is written as 2.0: to JSON Schema that is an integer."""
+    try:
+        return _decode(COUNT, fields, name) or 0
+    except InvalidRequestError:
+        with suppress(*UNUSABLE):
+            number = NUMBER.decode(fields[name])
+            if number.is_integer():
+                return int(number)
+        raise
 
 
 def _previous(fields: Mapping[str, msgspec.Raw]) -> Iterator[str]:

@@ -97,6 +97,7 @@ def test_a_response_asks_in_its_own_words() -> None:
     [
         ({}, None, 1),
         ({"max_tokens": 5}, 5, 1),
+        ({"max_tokens": 5.0, "n": 2.0}, 5, 2),  # an integer to JSON Schema
         ({"max_completion_tokens": 7, "max_tokens": None}, 7, 1),
         ({"max_tokens": 0}, None, 1),
         ({"n": 3}, None, 3),
