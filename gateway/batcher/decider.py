@@ -16,12 +16,15 @@ from gateway.core.estimate import UNKNOWN, Estimates
 from gateway.core.ladder import at_once, prepare, separable, solve
 from gateway.core.placing import Ask, Terrain, place
 from gateway.core.problem import HELD
+from gateway.core.sessions import Homes, at_home, session_of
 from gateway.domain import MinQuality
 from gateway.load.base import Claim
 from gateway.load.reservation import reserve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from gateway.batcher.line import Waiter
     from gateway.core.assignment import Assignment, Warm
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
     from gateway.core.paces import Queue
     from gateway.core.placing import Placing
     from gateway.core.problem import Problem
-    from gateway.domain import Route
+    from gateway.domain import Query, Route
     from gateway.estimator import Estimator
     from gateway.health import Health
     from gateway.load.base import LoadBook
@@ -89,6 +92,7 @@ class Decider:
         self._solver_s = solver_s
         self._draw = draw
         self._warm: Warm | None = None
+        self._homes = Homes()
         self._solver = ThreadPoolExecutor(max_workers=1, thread_name_prefix="solve")
         self._solver.submit(prepare)  # the solvers take a second to load: before the first batch needs them
         self._now = now
@@ -98,24 +102,33 @@ class Decider:
 
     async def pinned(self, decision: Decision, excluded: tuple[int, ...]) -> Placement | None:
         """A slot for a query that names its model, where one of its endpoints has room: there is nothing to weigh."""
-        endpoint = await self._roomiest(decision.query.target, excluded)
+        endpoint = await self._roomiest(decision.query, excluded)
         if endpoint is None:
             return None
         self._choose(decision, endpoint, self._estimator.expect(decision.query, self._column(endpoint)))
         [reservation] = await reserve(self._book, [claim(decision)])
         decision.watch.lap("reserve", self._now())
-        return None if reservation is None else Placement(decision, endpoint, reservation)
+        if reservation is None:
+            return None
+        self._homes.settle(decision.query, endpoint)
+        return Placement(decision, endpoint, reservation)
 
-    async def _roomiest(self, model: str, excluded: tuple[int, ...]) -> int | None:
-        """The endpoint of a model with the most room. A sole one, that is well, is simply tried."""
-        mine = self._fleet.endpoints_of_model[model]
+    async def _roomiest(self, query: Query, excluded: tuple[int, ...]) -> int | None:
+        """Its session's home or else the endpoint with the most room. A sole one, that is well, is simply tried."""
+        mine = self._fleet.endpoints_of_model[query.target]
         now = self._now()
         if len(mine) == 1 and not excluded and self._health.all_well:
             return int(mine[0])
         free = self._health.eased(await self._book.headroom(), now).places[mine]
         usable = self._health.open(now)[mine] & ~np.isin(mine, excluded)
-        chosen = roomiest(np.where(usable, free, 0), self._draw)
+        room = at_home((usable & (free > 0))[None], [self._home(query, mine)], free)[0] * free
+        chosen = roomiest(room, self._draw)
         return None if chosen == NOWHERE else int(mine[chosen])
+
+    def _home(self, query: Query, among: NDArray[np.intp]) -> int | None:
+        """Its position among these endpoints."""
+        where = np.flatnonzero(among == self._homes.of(query))
+        return int(where[0]) if where.size else None
 
     async def decide(self, batch: Sequence[Waiter[Placement]]) -> list[Verdict]:
         """A verdict for each, in order: whoever cannot be placed now is without room."""
@@ -166,6 +179,8 @@ class Decider:
                 waited_s=waited,
                 time_left_s=left,
                 party=party,
+                session=session_of(query),
+                home=self._homes.of(query),
                 ends_in_s=ends_in,
             )
         return Ask(
@@ -173,6 +188,8 @@ class Decider:
             waited_s=waited,
             time_left_s=left,
             party=party,
+            session=session_of(query),
+            home=self._homes.of(query),
             ends_in_s=ends_in,
             multiplier=terms.multiplier,
             bias=terms.bias,
@@ -224,6 +241,7 @@ class Decider:
         for (row, endpoint), reservation in zip(chosen, granted, strict=True):
             if reservation is not None:
                 placements[row] = Placement(batch[row].decision, endpoint, reservation)
+                self._homes.settle(batch[row].query, endpoint)
         for waiter, placement in zip(batch, placements, strict=True):
             waiter.decision.times_held += placement is None
         return placements

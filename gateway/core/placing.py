@@ -10,6 +10,7 @@ import numpy as np
 from gateway.core.latency import in_time, seconds_of_service, seconds_to_start, slot_seconds
 from gateway.core.order import in_turn
 from gateway.core.problem import QUALITY_UNIT, BatchQuality, Problem, TokenRow, nano_dollars
+from gateway.core.sessions import at_home, gangs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from gateway.core.estimate import Estimates
     from gateway.core.latency import Pace, Traffic
     from gateway.core.problem import Bools, Ints
+    from gateway.core.sessions import Session
 
     Floats = NDArray[np.float64]
 
@@ -44,6 +46,8 @@ class Ask:
     time_left_s: float = np.inf  # in which it may still wait; then it goes where there is room
     party: tuple[int, str] = (0, "")  # its priority and its key: inside a party the joint decision is free
     ends_in_s: float = np.inf  # by when its client wants the last token
+    session: Session | None = None  # queries of one session go to one endpoint
+    home: int | None = None  # where its session was served before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +92,7 @@ def place(asks: Sequence[Ask], estimates: Estimates, terrain: Terrain) -> Placin
         allowed[row, list(ask.excluded)] = False
     allowed = in_time(start + service, np.array([ask.ends_in_s for ask in asks]), allowed)
     slots = terrain.headroom.places
+    allowed = at_home(allowed, [ask.home for ask in asks], slots)
     # where no slot is free, the time until there is one is in the price of holding
     score_usd = value[:, of] + per_second * (service + np.where(slots > 0, start, 0.0))
     hold_usd, may_hold, patience_s = _hold(asks, score_usd, allowed, slots, terrain)
@@ -100,6 +105,7 @@ def place(asks: Sequence[Ask], estimates: Estimates, terrain: Terrain) -> Placin
         hold=nano_dollars(hold_usd),
         may_hold=may_hold | ~now,
         slots=slots,
+        gang=gangs([ask.session for ask in asks], allowed & now[:, None], slots),
         tokens=_token_rows(np.ceil(estimates.tokens[:, of]).astype(np.int64), terrain.headroom),
         batch_quality=_batch_quality(asks, quality[:, of]),
     )
