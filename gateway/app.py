@@ -26,9 +26,7 @@ from gateway.gauges import Gauges
 from gateway.health import Health
 from gateway.http.application import Application
 from gateway.http.control import control
-from gateway.load.memory import MemoryLoadBook
-from gateway.load.redis import RedisLoadBook
-from gateway.load.sums import MemorySums
+from gateway.load.opening import opened
 from gateway.load.truth import Truth
 from gateway.metrics import LoopLag, Metrics
 from gateway.pipeline import Pipeline
@@ -43,8 +41,6 @@ if TYPE_CHECKING:
 
     from pydantic import SecretStr
 
-    from gateway.load.base import LoadBook
-    from gateway.load.sums import SumsStore
     from gateway.predicting.wire import Description
     from gateway.settings import Settings
     from predictors.artifact import Artifact
@@ -86,8 +82,10 @@ class Gateway:
         health = Health(fleet, now)
         async with AsyncExitStack() as stack:
             writer = self._writer = await self._open_log(stack)
-            book, sums = await stack.enter_async_context(self._open_load())
-            promises = self._promises = Promises(fleet, columns, held_out, sums)
+            capacities = {endpoint.name: endpoint.capacity for endpoint in fleet.endpoints}
+            stores = await stack.enter_async_context(opened(settings.load, capacities, now, metrics.load))
+            book = stores.book
+            promises = self._promises = Promises(fleet, columns, held_out, stores.sums)
             service = service_of(settings, metrics)
             estimator = await stack.enter_async_context(
                 Estimator(
@@ -152,6 +150,7 @@ class Gateway:
                 health=health,
                 truth=truth,
                 accounts=accounts,
+                shared_loops=stores.loops,
                 max_wait_s=settings.queue.max_wait_s,
                 draw=random.random,
                 now=now,
@@ -200,25 +199,6 @@ class Gateway:
         writer = Writer(self.store, keep, scores=self.log.score, observer=self.metrics.log, wall=wall)
         await stack.enter_async_context(writer.running())
         return writer
-
-    @asynccontextmanager
-    async def _open_load(self) -> AsyncIterator[tuple[LoadBook, SumsStore]]:
-        capacities = {endpoint.name: endpoint.capacity for endpoint in self.fleet.endpoints}
-        load = self.settings.load
-        url = load.redis.get_secret_value()
-        if not url:
-            self.metrics.load.sharing(shared=True)
-            yield MemoryLoadBook(capacities, now), MemorySums()
-            return
-        async with RedisLoadBook(
-            capacities,
-            url,
-            now,
-            prefix=load.prefix,
-            lease_s=load.lease_s,
-            observer=self.metrics.load,
-        ) as book:
-            yield book, book.sums
 
 
 def application(settings: Settings, *, demonstration: frozenset[str] = frozenset()) -> Application:

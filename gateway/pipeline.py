@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from gateway.core.decision import Attempt, Decision, Stopwatch
 from gateway.core.describe import describe
 from gateway.core.filters import admissible
-from gateway.core.loops import Loops
+from gateway.core.loops import Loops, names_of
 from gateway.core.retries import backoff
 from gateway.domain import ANYONE
 from gateway.errors import (
@@ -24,7 +24,7 @@ from gateway.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from types import TracebackType
 
     from gateway.accounting import Accounts
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from gateway.domain import Endpoint, Key, Query, Route
     from gateway.estimator import Estimator
     from gateway.health import Health
+    from gateway.load.redis_loops import SharedLoops
     from gateway.load.truth import Truth
     from gateway.upstream import Payload, Reply, Upstream
 
@@ -42,21 +43,25 @@ MOST_ATTEMPTS: Final = 4  # endpoints that one query may meet
 class Served:
     """A query that an upstream has begun to answer."""
 
-    __slots__ = ("_fleet", "_loops", "_remembered", "decision", "reply")
+    __slots__ = ("_fleet", "_pipeline", "_remembered", "decision", "reply")
 
-    def __init__(self, decision: Decision, reply: Reply, fleet: Fleet, loops: Loops) -> None:
+    def __init__(self, decision: Decision, reply: Reply, fleet: Fleet, pipeline: Pipeline) -> None:
         self.decision = decision
         self.reply = reply
         self._fleet = fleet
-        self._loops = loops
+        self._pipeline = pipeline
         self._remembered = 0
 
-    def remember(self) -> None:
-        """What the answer can be gone on from, before the client can do so. Call it before its bytes are sent."""
-        told = self.reply.report.continuations
-        if len(told) > self._remembered:
-            self._loops.remember(self.decision.query, told[self._remembered :], self.decision.model)
-            self._remembered = len(told)
+    @property
+    def forgetful(self) -> bool:
+        """Whether the answer has told of something to go on from that is not remembered yet."""
+        return len(self.reply.report.continuations) > self._remembered
+
+    async def remember(self) -> None:
+        """What the answer can be gone on from, before the client can do so: call it before its bytes are sent."""
+        told = self.reply.report.continuations[self._remembered :]
+        self._remembered += len(told)
+        await self._pipeline.remember(self.decision, told)
 
     def explain(self) -> dict[str, object]:
         """The decision in words and numbers, as far as it has come."""
@@ -85,7 +90,7 @@ class Serving:
         except BaseException as error:
             self._accounts.settle(self._decision, error)
             raise
-        return Served(self._decision, reply, self._fleet, self._pipeline.loops)
+        return Served(self._decision, reply, self._fleet, self._pipeline)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -114,6 +119,7 @@ class Pipeline:
         health: Health,
         truth: Truth,
         accounts: Accounts,
+        shared_loops: SharedLoops | None = None,
         max_wait_s: float,
         draw: Callable[[], float],
         now: Callable[[], float],
@@ -125,7 +131,8 @@ class Pipeline:
         self._health = health
         self._truth = truth
         self._accounts = accounts
-        self.loops = Loops()
+        self._loops = Loops()
+        self._shared_loops = shared_loops
         self._max_wait_s = max_wait_s
         self._draw = draw
         self._now = now
@@ -147,9 +154,23 @@ class Pipeline:
             key=key,
         )
         deadline = min(query.deadline_at, query.arrived_at + self._max_wait_s)
-        if (caller := self.loops.model_of(query)) in models:
+        if (caller := self._loops.model_of(query)) in models:
             models = (caller,)
         return replace(query, models=models, deadline_at=deadline)
+
+    async def recall(self, query: Query) -> None:
+        """Asks the other replicas who called the tools whose results this brings. Call it before `admit`."""
+        if self._shared_loops is None or self._loops.model_of(query) is not None:
+            return
+        model = await self._shared_loops.find(names_of(query, query.continues))
+        if model is not None:
+            self._loops.remember(query, query.continues, model)
+
+    async def remember(self, decision: Decision, continuations: Sequence[str]) -> None:
+        """An answer can be gone on from by these ids, here or at another replica."""
+        self._loops.remember(decision.query, continuations, decision.model)
+        if self._shared_loops is not None:
+            await self._shared_loops.note(names_of(decision.query, continuations), decision.model)
 
     @property
     def routes(self) -> Mapping[str, Route]:

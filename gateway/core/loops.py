@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from gateway.domain import Query
 
+Name = tuple[str, str, str]  # what was asked for, the session, and the id
 SIZE: Final = 20_000  # ids that are remembered: some MB, and hours of ordinary traffic
 
 
@@ -18,13 +19,13 @@ class Loops:
 
     def __init__(self, size: int = SIZE) -> None:
         self._size = size
-        self._models: OrderedDict[tuple[str, str, str], str] = OrderedDict()
+        self._models: OrderedDict[Name, str] = OrderedDict()
 
     def model_of(self, query: Query) -> str | None:
         """Who must answer a query that brings results; None when it brings none, or none that are known."""
         if not query.continues:
             return None
-        for key in _keys(query, query.continues):
+        for key in names_of(query, query.continues):
             if key in self._models:
                 self._models.move_to_end(key)
                 return self._models[key]
@@ -32,15 +33,15 @@ class Loops:
 
     def remember(self, query: Query, continuations: Sequence[str], model: str) -> None:
         """The answer to this query, by this model, can be gone on from by these ids."""
-        for key in _keys(query, continuations):
+        for key in names_of(query, continuations):
             self._models[key] = model
             self._models.move_to_end(key)
         while len(self._models) > self._size:
             self._models.popitem(last=False)
 
 
-def _keys(query: Query, ids: Sequence[str]) -> list[tuple[str, str, str]]:
-    """Some upstreams number their calls anew in every answer: a session tells them apart."""
+def names_of(query: Query, ids: Sequence[str]) -> list[Name]:
+    """What is remembered under. Some upstreams number their calls anew in every answer: a session tells them apart."""
     session = query.preferences.session or ""
     keys = [(query.target, session, each) for each in ids]
     return [*keys, (query.target, session, "")] if session else keys

@@ -199,14 +199,18 @@ class Inference:
             raise InvalidRequestError(f"model: {call.model} is a route; name a model here", param="model")
         pipeline = self._pipeline()
         patience, turn = patience_s(exchange.headers), "" if key.name else sender(exchange.headers)
-        query = pipeline.admit(call.query(decision_id(), arrived_at, patience, key, turn), key)
+        asked = call.query(decision_id(), arrived_at, patience, key, turn)
+        if asked.continues:
+            await pipeline.recall(asked)
+        query = pipeline.admit(asked, key)
         async with pipeline.serve(query, call) as served:
             if served.reply.streamed:
                 await _stream(exchange, served, self._surface)
                 return
         if exchange.started:
             raise UpstreamError("the upstream did not stream", endpoint=served.decision.endpoint)
-        served.remember()
+        if served.forgetful:
+            await served.remember()
         headers, body = _whole(served)
         await exchange.whole(served.reply.status, headers, body)
 
@@ -225,7 +229,8 @@ async def _stream(exchange: Exchange, served: Served, surface: Surface) -> None:
         await exchange.start(served.reply.status, [*answers.EVENTS, *kept, *decided])
     explain = served.decision.query.preferences.explain
     async for chunk in served.reply.chunks():
-        served.remember()
+        if served.forgetful:
+            await served.remember()
         await exchange.write(explained_events(chunk, served, surface) if explain else chunk)
     await exchange.end()
 

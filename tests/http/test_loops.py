@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import aiohttp
 import pytest
 
 from gateway.core.loops import Loops
 from gateway.domain import Preferences, Query
+from tests.gateway_server import gateway, settings
 from tests.http.asking import HELLO, ask, chat
 from tests.upstream_app import DONE, Play, Upstream, completion, delta, event, stream, whole
 
@@ -62,3 +64,12 @@ def test_the_longest_unused_is_forgotten() -> None:
     assert loops.model_of(query("a")) == "one"
     loops.remember(query(), ["c"], "two")
     assert [loops.model_of(query(each)) for each in "abc"] == ["one", None, "two"]
+
+
+async def test_another_replica_knows_the_caller(cheap: Upstream, dear: Upstream, redis_url: str) -> None:
+    dear.then(WHOLE, whole(completion()))
+    async with cheap.serving() as first, dear.serving() as second:
+        its = settings({"cheap": first, "dear": second}, load={"redis": redis_url})
+        async with gateway(its) as one, gateway(its) as two, aiohttp.ClientSession() as session:
+            await ask(session, one, chat(routing=DEAR))
+            assert (await ask(session, two, chat(messages=RESULT))).headers["x-paretogate-model"] == "dear"
