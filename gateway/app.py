@@ -26,6 +26,7 @@ from gateway.gauges import Gauges
 from gateway.health import Health
 from gateway.http.application import Application
 from gateway.http.control import control
+from gateway.load.background import background
 from gateway.load.opening import opened
 from gateway.load.truth import Truth
 from gateway.metrics import LoopLag, Metrics
@@ -38,6 +39,7 @@ from predictors.registry import load_artifact
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from pydantic import SecretStr
 
@@ -52,7 +54,9 @@ wall: Final = time.time  # noqa: TID251 - handed out here, for dates alone
 class Gateway:
     """One running gateway: what the control routes read, and the pipeline that inference goes through."""
 
-    def __init__(self, settings: Settings, *, demonstration: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, settings: Settings, *, demonstration: frozenset[str] = frozenset(), counted_in: Path | None = None
+    ) -> None:
         self.settings = settings
         self.fleet = fleet_of(settings)
         self.keyring = Keyring([key.build() for key in settings.keys])
@@ -65,6 +69,7 @@ class Gateway:
             models=[model.name for model in self.fleet.models],
             endpoints=[endpoint.name for endpoint in self.fleet.endpoints],
             providers={endpoint.model: endpoint.kind.value for endpoint in self.fleet.endpoints},
+            folder=counted_in,
         )
         self.metrics.configured(settings.fingerprint, wall())
         self._pipeline: Pipeline | None = None
@@ -132,6 +137,8 @@ class Gateway:
             self._gauges = Gauges(
                 fleet, metrics, book=book, promises=promises, health=health, truth=truth, batcher=batcher, now=now
             )
+            if metrics.shared:
+                await stack.enter_async_context(background(self._gauges.keep_looking()))
             accounts = Accounts(
                 fleet,
                 metrics=metrics,
@@ -201,13 +208,20 @@ class Gateway:
         return writer
 
 
-def application(settings: Settings, *, demonstration: frozenset[str] = frozenset()) -> Application:
+def application(
+    settings: Settings, *, demonstration: frozenset[str] = frozenset(), counted_in: Path | None = None
+) -> Application:
     """The ASGI application of a configuration.
+
+    Args:
+        settings: the configuration.
+        demonstration: names of models that only demonstrate.
+        counted_in: a folder in which the processes of one gateway add up what they count.
 
     Raises:
         ConfigurationError: the predictor's artifact cannot be used, or does not know a model's `like`.
     """
-    gateway = Gateway(settings, demonstration=demonstration)
+    gateway = Gateway(settings, demonstration=demonstration, counted_in=counted_in)
 
     @asynccontextmanager
     async def lifespan(_: Application) -> AsyncIterator[None]:

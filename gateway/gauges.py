@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 from gateway.domain import MaxCost, MinQuality
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from gateway.metrics import Metrics
     from gateway.promises import Keeping, Promises
 
+LOOK_S: Final = 1.0
 PER_1K: Final = 1_000  # queries
 
 
@@ -45,6 +47,12 @@ class Gauges:
         self._now = now
         for endpoint in fleet.endpoints:
             metrics.endpoints.capacity[endpoint.name].set(endpoint.capacity.concurrency)
+
+    async def keep_looking(self) -> None:
+        """For ever: whichever process is asked tells the most of all of them."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            await self.look()
 
     async def look(self) -> None:
         """Sets everything to what it is now."""

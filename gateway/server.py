@@ -8,6 +8,7 @@ import os
 from contextlib import contextmanager
 from pathlib import Path
 from signal import SIGINT, SIGTERM
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from gateway.settings import Settings
 
 CONFIG_VARIABLE: Final = "PARETOGATE_CONFIG"  # how worker processes are told
+COUNTED_VARIABLE: Final = "PARETOGATE_COUNTED_IN"  # where they add up what they count
 GARBAGE: Final = (20_000, 20, 50)  # looking through 10,000 kept decisions took a tenth of the hot path's time
 SIGNALS: Final = (SIGTERM, SIGINT)
 BACKLOG: Final = 2048  # connections that may wait to be accepted
@@ -63,12 +65,15 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, config: Pat
         return
     os.environ[CONFIG_VARIABLE] = str(config)
     shared = server_config("gateway.server:worker", settings, host, port, workers=workers)
-    Multiprocess(shared, sockets=[shared.bind_socket()]).run()
+    with TemporaryDirectory(prefix="paretogate-") as folder:
+        os.environ[COUNTED_VARIABLE] = folder
+        Multiprocess(shared, sockets=[shared.bind_socket()]).run()
 
 
 def worker() -> Application:
     """The application of one of several worker processes."""
-    app = application(read(Path(os.environ[CONFIG_VARIABLE]), os.environ))
+    settings = read(Path(os.environ[CONFIG_VARIABLE]), os.environ)
+    app = application(settings, counted_in=Path(os.environ[COUNTED_VARIABLE]))
     settle_memory()
     return app
 

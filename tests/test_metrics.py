@@ -6,16 +6,18 @@ import asyncio
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client import CollectorRegistry
 
 from gateway.core.breaker import State
 from gateway.domain import Outcome
 from gateway.metrics import PARTS, LoopLag, Metrics
 from gateway.metrics.lag import PERIOD_S
+from gateway.metrics.tally import Across, Counter, Gauge, Histogram, Tally
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
@@ -116,10 +118,67 @@ def test_parts_of_the_overhead_are_those_that_are_measured() -> None:
 
 
 async def test_the_loop_is_timed_while_the_block_is_open() -> None:
-    seen = Histogram("lag", "lag", registry=(registry := CollectorRegistry()))
+    tally, registry = Tally(), CollectorRegistry()
+    registry.register(tally)
+    seen = Histogram("lag", "lag", buckets=(1,), tally=tally)
     loop = asyncio.get_running_loop()
     with LoopLag(loop, seen):
         rung = asyncio.Event()
         loop.call_later(2.5 * PERIOD_S, rung.set)
         await rung.wait()
     assert registry.get_sample_value("lag_count") in {1, 2}  # a late timer is the next one's start
+
+
+def counted(tally: Tally) -> dict[str, float]:
+    """Samples without labels, and those of `kind`."""
+    samples = [sample for metric in tally.collect() for sample in metric.samples]
+    return {sample.name + "".join(sorted(sample.labels.values())): sample.value for sample in samples}
+
+
+def instruments(tally: Tally) -> tuple[Counter, Histogram, dict[Across, Gauge]]:
+    """One of each, in any order of their making."""
+    answers = Counter("answers", "of a kind", ["kind"], tally=tally)
+    seconds = Histogram("seconds", "of an answer", buckets=(1.0, 2.0), tally=tally)
+    return answers, seconds, {each: Gauge(each.value, "as it is", tally=tally, across=each) for each in Across}
+
+
+def test_a_histogram_counts_what_is_at_most_a_bound_below_it() -> None:
+    _, seconds, _ = instruments(tally := Tally())
+    for value_s in (0.5, 1.0, 1.5, 2.5):
+        seconds.observe(value_s)
+    told = counted(tally)
+    assert [told[f"seconds_bucket{bound}"] for bound in ("1.0", "2.0", "+Inf")] == [2, 3, 4]
+    assert (told["seconds_count"], told["seconds_sum"]) == (4, 5.5)
+
+
+def test_several_processes_tell_the_sum(tmp_path: Path) -> None:
+    """Tallies of one folder stand for processes; one that has ended, which this test really starts, stays counted."""
+    one, two = Tally(tmp_path), Tally(tmp_path)
+    for tally, count, value_s in ((one, 1, 0.5), (two, 10, 3.0)):
+        answers, seconds, gauges = instruments(tally)
+        answers.labels("good").inc(count)
+        seconds.observe(value_s)
+        for gauge in gauges.values():
+            gauge.set(count)
+    two.families["answers"].labels("bad")
+    program = (
+        "import sys; from pathlib import Path; from gateway.metrics.tally import Counter, Gauge, Tally, Across;"
+        "tally = Tally(Path(sys.argv[1]));"
+        "Counter('answers', 'of a kind', ['kind'], tally=tally).labels('good').inc(100);"
+        "Gauge('sum', 'as it is', tally=tally, across=Across.SUM).set(100)"
+    )
+    subprocess.run([sys.executable, "-c", program, tmp_path], check=True)
+    for tally, own in ((one, 1), (two, 10)):
+        told = counted(tally)
+        assert (told["answers_totalgood"], told["answers_totalbad"]) == (111, 0)
+        assert (told["seconds_count"], told["seconds_sum"], told["seconds_bucket1.0"]) == (2, 3.5, 1)
+        assert [told[each.value] for each in (Across.OWN, Across.SUM, Across.MOST, Across.LEAST)] == [own, 11, 10, 1]
+
+
+def test_the_figures_of_all_processes_are_added_up(tmp_path: Path) -> None:
+    alone, both = Tally(tmp_path), Tally(tmp_path)
+    assert both.shared is not None
+    [memory] = [m for m in both.shared.collect() if m.name == "process_resident_memory_bytes"]
+    assert alone.shared is not None
+    assert memory.samples[0].value > 2**20  # one process, however many tallies it has
+    assert {m.name for m in alone.shared.collect()} >= {"process_cpu_seconds", "process_start_time_seconds"}

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
-
 from gateway.metrics import buckets
+from gateway.metrics.tally import Counter, Histogram, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,57 +25,57 @@ class AnswerInstruments:
         providers: by model, the kind of its endpoints.
     """
 
-    def __init__(self, registry: CollectorRegistry, providers: Mapping[str, str]) -> None:
+    def __init__(self, tally: Tally, providers: Mapping[str, str]) -> None:
         self.providers = providers
         self.queries = Counter(
-            "paretogate_queries", "Queries by how they ended", ["route", "model", "outcome"], registry=registry
+            "paretogate_queries", "Queries by how they ended", ["route", "model", "outcome"], tally=tally
         )
         self.tokens = Histogram(
             "gen_ai_client_token_usage",
             "Tokens of one answer",
             [*GENAI_LABELS[1:], "gen_ai_token_type"],
             buckets=buckets.TOKENS,
-            registry=registry,
+            tally=tally,
         )
         self.duration = Histogram(
             "gen_ai_server_request_duration_seconds",
             "From arrival to the last byte",
             GENAI_LABELS,
             buckets=buckets.ANSWER,
-            registry=registry,
+            tally=tally,
         )
         self.first_token = Histogram(
             "gen_ai_server_time_to_first_token_seconds",
             "From arrival to the first byte of content",
             GENAI_LABELS,
             buckets=buckets.ANSWER,
-            registry=registry,
+            tally=tally,
         )
         self.per_token = Histogram(
             "gen_ai_server_time_per_output_token_seconds",
             "From the first byte of content to the last, by output token after the first",
             GENAI_LABELS,
             buckets=buckets.TOKEN_TIME,
-            registry=registry,
+            tally=tally,
         )
-        self.cost = Counter("paretogate_cost_usd", "Cost of answers", ["route", "model", "kind"], registry=registry)
+        self.cost = Counter("paretogate_cost_usd", "Cost of answers", ["route", "model", "kind"], tally=tally)
         self.quality = Counter(
             "paretogate_predicted_quality",
             "Sum of predicted quality of the choices",
             ["route", "model"],
-            registry=registry,
+            tally=tally,
         )
         self.counterfactual = Counter(
             "paretogate_counterfactual_cost_usd",
             "What the same queries were predicted to cost under another rule",
             ["route", "rule"],
-            registry=registry,
+            tally=tally,
         )
         self.retries = Counter(
             "paretogate_retries",
             "Attempts after the first, at another endpoint of the same model or at another model",
             ["kind"],
-            registry=registry,
+            tally=tally,
         )
         self.retried = {kind: self.retries.labels(kind) for kind in ("same_model", "other_model")}
         parts = Histogram(
@@ -84,7 +83,7 @@ class AnswerInstruments:
             "Time that the gateway adds to an answer, by part",
             ["part"],
             buckets=buckets.PARTS,
-            registry=registry,
+            tally=tally,
         )
         self.parts = {part: parts.labels(part) for part in PARTS}
 
@@ -92,23 +91,23 @@ class AnswerInstruments:
 class FeedbackInstruments:
     """What feedback says, beside what was predicted for the same answers."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._count = Counter("paretogate_feedback", "Answers with feedback", ["route", "model"], registry=registry)
+    def __init__(self, tally: Tally) -> None:
+        self._count = Counter("paretogate_feedback", "Answers with feedback", ["route", "model"], tally=tally)
         self._score = Counter(
-            "paretogate_realised_quality", "Sum of realised quality, by feedback", ["route", "model"], registry=registry
+            "paretogate_realised_quality", "Sum of realised quality, by feedback", ["route", "model"], tally=tally
         )
         self._predicted = Counter(
             "paretogate_feedback_predicted_quality",
             "Sum of predicted quality of the answers with feedback",
             ["route", "model"],
-            registry=registry,
+            tally=tally,
         )
         labels = ["route", "bin"]
         self._bin_count = Counter(
-            "paretogate_calibration_answers", "Answers with feedback, by predicted quality", labels, registry=registry
+            "paretogate_calibration_answers", "Answers with feedback, by predicted quality", labels, tally=tally
         )
         self._bin_score = Counter(
-            "paretogate_calibration_quality", "Sum of their realised quality", labels, registry=registry
+            "paretogate_calibration_quality", "Sum of their realised quality", labels, tally=tally
         )
 
     def scored(self, route: str, model: str, *, predicted: float, score: float) -> None:

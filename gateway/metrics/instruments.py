@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    ProcessCollector,
-    disable_created_metrics,
-    generate_latest,
-)
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
 from gateway import __version__
 from gateway.core.assignment import Step
@@ -21,17 +13,16 @@ from gateway.metrics import buckets
 from gateway.metrics.answers import OTHER, AnswerInstruments, Answers, FeedbackInstruments
 from gateway.metrics.load import EndpointGauges, LogKeeping, Predictions, Sharing
 from gateway.metrics.promise import RouteGauges
+from gateway.metrics.tally import Across, Counter, Gauge, Histogram, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from gateway.core.decision import Batch
     from gateway.domain import Outcome
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-
-# A second series for every counter, which nothing reads.
-disable_created_metrics()  # type: ignore[no-untyped-call] # prometheus_client leaves it without types
 
 
 class Metrics:
@@ -42,6 +33,7 @@ class Metrics:
         models: names.
         endpoints: names.
         providers: by model, the kind of its endpoints; a model that is left out is `other`.
+        folder: where the processes of one gateway add up what they count; None when there is only one.
     """
 
     def __init__(
@@ -50,69 +42,76 @@ class Metrics:
         models: Iterable[str],
         endpoints: Iterable[str],
         providers: Mapping[str, str] | None = None,
+        folder: Path | None = None,
     ) -> None:
-        self.registry = registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
+        self.registry = CollectorRegistry()
+        self._tally = tally = Tally(folder)
+        self.registry.register(tally)
+        if tally.shared is None:
+            ProcessCollector(registry=self.registry)
+        else:
+            self.registry.register(tally.shared)
         self._names = frozenset([*routes, *models])
-        self._instruments = AnswerInstruments(registry, providers or {})
+        self._instruments = AnswerInstruments(tally, providers or {})
         self.parts = self._instruments.parts
         self.retried = self._instruments.retried
-        self._feedback = FeedbackInstruments(registry)
-        self.predictions = Predictions(registry)
-        self.endpoints = EndpointGauges(registry, list(endpoints))
+        self._feedback = FeedbackInstruments(tally)
+        self.predictions = Predictions(tally)
+        self.endpoints = EndpointGauges(tally, list(endpoints))
         self.leases, self.attempts = self.endpoints.leases, self.endpoints.attempts
-        self.routes = RouteGauges(registry)
+        self.routes = RouteGauges(tally)
         self.multiplier = self.routes.multiplier
-        self.load = Sharing(registry)
-        self.log = LogKeeping(registry)
+        self.load = Sharing(tally)
+        self.log = LogKeeping(tally)
         self._children: dict[tuple[str, str, str], Answers] = {}
         self._batches()
         self._service()
 
     def _batches(self) -> None:
         """Of decisions: how many together, by which step, how good."""
-        registry = self.registry
-        decisions = Counter("paretogate_decisions", "Batches decided, by solve step", ["step"], registry=registry)
+        tally = self._tally
+        decisions = Counter("paretogate_decisions", "Batches decided, by solve step", ["step"], tally=tally)
         self.steps = {step.value: decisions.labels(step.value) for step in Step}
         self.batch_size = Histogram(
-            "paretogate_batch_queries", "Queries decided together", buckets=buckets.QUERIES, registry=registry
+            "paretogate_batch_queries", "Queries decided together", buckets=buckets.QUERIES, tally=tally
         )
         self.gap = Histogram(
-            "paretogate_solver_gap_ratio", "Proven distance to the optimum", buckets=buckets.GAP, registry=registry
+            "paretogate_solver_gap_ratio", "Proven distance to the optimum", buckets=buckets.GAP, tally=tally
         )
         self.joint_gain = Counter(
             "paretogate_joint_gain_usd",
             "Saved by deciding jointly, against one query after the other",
-            registry=registry,
+            tally=tally,
         )
-        self.holds = Counter(
-            "paretogate_holds", "Times that a decision left a query waiting for room", registry=registry
-        )
+        self.holds = Counter("paretogate_holds", "Times that a decision left a query waiting for room", tally=tally)
         self.waiting = Gauge(
-            "paretogate_waiting_queries", "Queries that wait for a decision or for room", registry=registry
+            "paretogate_waiting_queries", "Queries that wait for a decision or for room", tally=tally, across=Across.SUM
         )
         self.oldest = Gauge(
-            "paretogate_oldest_waiting_seconds", "Age of the query that has waited longest", registry=registry
+            "paretogate_oldest_waiting_seconds",
+            "Age of the query that has waited longest",
+            tally=tally,
+            across=Across.MOST,
         )
 
     def _service(self) -> None:
         """Of the process and its configuration."""
-        registry = self.registry
+        tally = self._tally
         self.loop_lag = Histogram(
             "paretogate_loop_lag_seconds",
             "How late the event loop calls a timer",
             buckets=buckets.PARTS,
-            registry=registry,
+            tally=tally,
         )
-        build = Gauge("paretogate_build_info", "1, with the version as label", ["version"], registry=registry)
+        build = Gauge("paretogate_build_info", "1, with the version as label", ["version"], tally=tally)
         build.labels(__version__).set(1)
         self._config = Gauge(
-            "paretogate_config_info", "1, with a hash of the configuration in use", ["hash"], registry=registry
+            "paretogate_config_info", "1, with a hash of the configuration in use", ["hash"], tally=tally
         )
         self._loaded = Gauge(
             "paretogate_config_loaded_timestamp_seconds",
             "When the configuration in use was taken up",
-            registry=registry,
+            tally=tally,
         )
 
     def configured(self, fingerprint: str, at: float) -> None:
@@ -140,6 +139,11 @@ class Metrics:
     def scored(self, target: str, model: str, *, predicted: float, score: float) -> None:
         """Feedback on an answer: its realised quality beside the predicted one, both 0..1."""
         self._feedback.scored(self._known(target), self._known(model), predicted=predicted, score=score)
+
+    @property
+    def shared(self) -> bool:
+        """Whether other processes tell what is counted here."""
+        return self._tally.shared is not None
 
     def page(self) -> bytes:
         """All of it, in Prometheus' text format."""

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import asyncio
     from types import TracebackType
 
-    from prometheus_client import Histogram
+    from gateway.metrics.tally import Histogram
 
 PERIOD_S: Final = 0.25
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-
 from gateway.core.breaker import State
 from gateway.metrics import buckets
+from gateway.metrics.tally import Across, Counter, Gauge, Histogram, Number, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,8 +17,8 @@ RESULTS: Final = ("answered", "busy", "failed", "rejected")
 class Predictions:
     """What became of the predictions that were asked for."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        counter = Counter("paretogate_predictions", "Predictions by what became of them", ["result"], registry=registry)
+    def __init__(self, tally: Tally) -> None:
+        counter = Counter("paretogate_predictions", "Predictions by what became of them", ["result"], tally=tally)
         self.computed = counter.labels("computed")
         self.hit = counter.labels("cached")
         self.late = counter.labels("late")
@@ -28,20 +27,23 @@ class Predictions:
         self.service_up = Gauge(
             "paretogate_predictor_service_up",
             "1 while the predictor service is asked; 0 while it is away, or none is configured",
-            registry=registry,
+            tally=tally,
+            across=Across.LEAST,
         )
 
 
 class Sharing:
     """Told by the shared load book how it fares."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._shared = Gauge("paretogate_load_shared", "1 while load is kept as configured", registry=registry)
+    def __init__(self, tally: Tally) -> None:
+        self._shared = Gauge(
+            "paretogate_load_shared", "1 while load is kept as configured", tally=tally, across=Across.LEAST
+        )
         self._seconds = Histogram(
-            "paretogate_load_exchange_seconds", "One exchange with Redis", buckets=buckets.PARTS, registry=registry
+            "paretogate_load_exchange_seconds", "One exchange with Redis", buckets=buckets.PARTS, tally=tally
         )
         self._failures = Counter(
-            "paretogate_load_exchange_failures", "Exchanges that Redis did not answer in time", registry=registry
+            "paretogate_load_exchange_failures", "Exchanges that Redis did not answer in time", tally=tally
         )
 
     def sharing(self, *, shared: bool) -> None:
@@ -57,19 +59,19 @@ class Sharing:
 class LogKeeping:
     """Told by the decision log's writer how it fares."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, tally: Tally) -> None:
         rows = Counter(
             "paretogate_log_decisions",
             "Decisions on their way to the log, by what became",
             ["result"],
-            registry=registry,
+            tally=tally,
         )
         self._written, self._dropped = rows.labels("written"), rows.labels("dropped")
         self._waiting = Gauge(
-            "paretogate_log_waiting_decisions", "Decisions that wait to be written", registry=registry
+            "paretogate_log_waiting_decisions", "Decisions that wait to be written", tally=tally, across=Across.SUM
         )
         self._failures = Counter(
-            "paretogate_log_failures", "Times that the log's database did not take them", registry=registry
+            "paretogate_log_failures", "Times that the log's database did not take them", tally=tally
         )
 
     def written(self, rows: int) -> None:
@@ -88,9 +90,9 @@ class LogKeeping:
 class EndpointGauges:
     """As of the last look: whoever serves the page sets them."""
 
-    def __init__(self, registry: CollectorRegistry, endpoints: Sequence[str]) -> None:
-        def gauge(name: str, words: str) -> dict[str, Gauge]:
-            family = Gauge(name, words, ["endpoint"], registry=registry)
+    def __init__(self, tally: Tally, endpoints: Sequence[str]) -> None:
+        def gauge(name: str, words: str, across: Across | None = None) -> dict[str, Number]:
+            family = Gauge(name, words, ["endpoint"], tally=tally, across=across)
             return {endpoint: family.labels(endpoint) for endpoint in endpoints}
 
         self.leases = gauge("paretogate_leases", "Slots held, over all replicas")
@@ -103,21 +105,27 @@ class EndpointGauges:
             "paretogate_endpoint_reported_queries",
             "What the endpoint itself reports: queries running and waiting there",
             ["endpoint", "state"],
-            registry=registry,
+            tally=tally,
         )
         self._kv = Gauge(
             "paretogate_endpoint_kv_usage_ratio",
             "Share of its KV cache in use, as the endpoint reports it",
             ["endpoint"],
-            registry=registry,
+            tally=tally,
         )
-        self.report_stale = gauge("paretogate_endpoint_report_stale", "1 when it should report its load and does not")
+        self.report_stale = gauge(
+            "paretogate_endpoint_report_stale", "1 when it should report its load and does not", Across.MOST
+        )
         states = Gauge(
-            "paretogate_endpoint_state", "1 for the state of its breaker", ["endpoint", "state"], registry=registry
+            "paretogate_endpoint_state",
+            "1 for the state of its breaker",
+            ["endpoint", "state"],
+            tally=tally,
+            across=Across.MOST,
         )
         self._states = {name: {state: states.labels(name, state.value) for state in State} for name in endpoints}
         attempts = Counter(
-            "paretogate_attempts", "Queries sent to an endpoint, by result", ["endpoint", "result"], registry=registry
+            "paretogate_attempts", "Queries sent to an endpoint, by result", ["endpoint", "result"], tally=tally
         )
         self.attempts = {name: {result: attempts.labels(name, result) for result in RESULTS} for name in endpoints}
 

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 from gateway.errors import ConfigurationError
 from gateway.estimator import AwayError
 from gateway.metrics import Predictions
+from gateway.metrics.tally import Tally
 from gateway.predicting.arrays import pack, unpack
 from gateway.predicting.client import MISSES, ServiceClient
 from gateway.predicting.service import description_of
@@ -37,7 +38,9 @@ class Gateway:
     def __init__(self) -> None:
         self.adopted: list[Description] = []
         self.registry = CollectorRegistry()
-        self.metrics = Predictions(self.registry)
+        tally = Tally()
+        self.registry.register(tally)
+        self.metrics = Predictions(tally)
         self.refuse = False
 
     async def adopt(self, described: Description) -> None:
