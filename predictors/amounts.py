@@ -1,4 +1,8 @@
-"""Positive amounts per query and model (output tokens, USD): a ridge on the logarithm, and how it misses."""
+"""Positive amounts per query and model (output tokens, USD): a ridge on the logarithm, and how it misses.
+
+Away from home the model's own distribution stands, as the prior does for quality: a cost that differs by a little
+would decide between models as well.
+"""
 
 from __future__ import annotations
 
@@ -26,26 +30,35 @@ class Amounts:
 
     Args:
         slope: (F, M) float32, of the logarithm.
-        level: (M,) float32; NaN for a model of which nothing is recorded.
+        centre: (F,) float32, the mean input.
+        level: (M,) float32, mean logarithm; NaN for a model of which nothing is recorded.
         low, high: (M,) float32, the logarithms that were seen.
-        shape: (M, QUANTILES) float32, factors on the estimate, ascending: the mean of each eighth.
+        shape: (M, QUANTILES) float32, factors on the ridge's estimate, ascending: the mean of each eighth.
+        flat: (M, QUANTILES) float32, likewise on exp(level) alone.
     """
 
     slope: Floats
+    centre: Floats
     level: Floats
     low: Floats
     high: Floats
     shape: Floats
+    flat: Floats
 
-    def quantiles(self, inputs: Floats) -> Floats:
-        """(Q, M, QUANTILES) ascending; NaN for models without a record."""
-        line = np.clip(inputs @ self.slope + self.level, self.low, self.high)
-        return (np.exp(line)[:, :, None] * self.shape).astype(np.float32)  # type: ignore[no-any-return]
+    def deviation(self, inputs: Floats) -> Floats:
+        """(Q, M) how far above `level` the logarithm is expected; 0 for models without a record."""
+        return ((inputs - self.centre) @ self.slope).astype(np.float32)
 
-    def mean(self, inputs: Floats) -> Doubles:
-        """(Q, M); NaN for models without a record."""
-        line = np.clip(inputs @ self.slope + self.level, self.low, self.high).astype(np.float64)
-        return np.exp(line) * self.shape.mean(axis=1)  # type: ignore[no-any-return]
+    def quantiles(self, deviation: Floats, home: NDArray[np.bool_]) -> Floats:
+        """(Q, M, QUANTILES) ascending; NaN for models without a record. (Q, 1) `home`: whether the ridge holds."""
+        line = np.exp(np.clip(self.level + deviation, self.low, self.high))
+        return np.where(home[..., None], line[..., None] * self.shape, np.exp(self.level)[:, None] * self.flat)
+
+    def mean(self, deviation: Floats, home: NDArray[np.bool_]) -> Doubles:
+        """(Q, M); NaN for models without a record. As `quantiles`."""
+        line = np.exp(np.clip(self.level + deviation, self.low, self.high).astype(np.float64))
+        mean: Doubles = np.where(home, line * self.shape.mean(axis=1), np.exp(self.level) * self.flat.mean(axis=1))
+        return mean
 
 
 def fit_amounts(inputs: Floats, values: Doubles) -> Amounts:
@@ -53,40 +66,54 @@ def fit_amounts(inputs: Floats, values: Doubles) -> Amounts:
     models = values.shape[1]
     slope = np.zeros((inputs.shape[1], models), np.float32)
     level, low, high = (np.full(models, np.nan, np.float32) for _ in range(3))
-    shape = np.full((models, QUANTILES), np.nan, np.float32)
-    known = ~np.isnan(values)
-    _, pattern = np.unique(known, axis=1, return_inverse=True)
+    shape, flat = (np.full((models, QUANTILES), np.nan, np.float32) for _ in range(2))
+    centre = inputs.mean(axis=0) if len(inputs) else np.zeros(inputs.shape[1])
+    moved = inputs.astype(np.float64) - centre
+    _, pattern = np.unique(~np.isnan(values), axis=1, return_inverse=True)
     for each in range(int(pattern.max(initial=-1)) + 1):
         columns = np.flatnonzero(pattern.ravel() == each)
-        rows = np.flatnonzero(known[:, columns[0]])
+        rows = np.flatnonzero(~np.isnan(values[:, columns[0]]))
         if not rows.size:
             continue
         table = values[np.ix_(rows, columns)]
-        positive = table[table > 0]
-        floor = _FLOOR * (np.median(positive) if positive.size else 1.0)
-        logs = np.log(np.maximum(table, floor))
-        slope[:, columns], level[columns], missed = _ridge(inputs[rows].astype(np.float64), logs)
-        low[columns], high[columns] = logs.min(axis=0), logs.max(axis=0)
-        estimate = np.exp(np.clip(logs - missed, logs.min(axis=0), logs.max(axis=0)))
-        shape[columns] = _eighths(table / estimate).T
-    return Amounts(slope, level, low, high, shape)
+        logs = _logarithm(table)
+        slope[:, columns], offset, missed = _ridge(moved[rows], logs)
+        level[columns], low[columns], high[columns] = offset, logs.min(axis=0), logs.max(axis=0)
+        shape[columns] = _eighths(table, np.exp(np.clip(logs - missed, logs.min(axis=0), logs.max(axis=0)))).T
+        flat[columns] = _eighths(table, np.exp(offset) * np.ones_like(table)).T
+    return Amounts(slope, centre.astype(np.float32), level, low, high, shape, flat)
 
 
-def _ridge(inputs: Doubles, logs: Doubles) -> tuple[Doubles, Doubles, Doubles]:
+def _logarithm(values: Doubles) -> Doubles:
+    """The logarithm, where an amount of 0 counts as a small share of the median."""
+    positive = values[values > 0]
+    floor = _FLOOR * (float(np.median(positive)) if positive.size else 1.0)
+    logs: Doubles = np.log(np.maximum(values, floor))
+    return logs
+
+
+def _ridge(moved: Doubles, logs: Doubles) -> tuple[Doubles, Doubles, Doubles]:
     """Slopes (F, M), levels (M,) and what each row would be missed by (Q, M), had it been left out."""
-    centre, level = inputs.mean(axis=0), logs.mean(axis=0)
-    moved = inputs - centre
-    inverse = np.linalg.inv(moved.T @ moved + RIDGE * np.eye(inputs.shape[1]))
-    slope = inverse @ (moved.T @ (logs - level))
-    leverage = np.minimum(np.einsum("qf,fg,qg->q", moved, inverse, moved, optimize=True) + 1 / len(inputs), 0.9)
-    missed = (logs - level - moved @ slope) / (1 - leverage)[:, None]
-    return slope, level - centre @ slope, missed
+    middle, level = moved.mean(axis=0), logs.mean(axis=0)
+    inside = moved - middle
+    inverse = np.linalg.inv(inside.T @ inside + RIDGE * np.eye(moved.shape[1]))
+    slope = inverse @ (inside.T @ (logs - level))
+    leverage = np.minimum(((inside @ inverse) * inside).sum(axis=1) + 1 / len(inside), 0.9)
+    missed = (logs - level - inside @ slope) / (1 - leverage)[:, None]
+    return slope, level - middle @ slope, missed
 
 
-def _eighths(ratio: Doubles) -> Doubles:
-    """(QUANTILES, M) mean of each eighth of (Q, M) ratios, so that the plain mean of all is the mean."""
-    ordered = np.sort(ratio, axis=0)
+def _eighths(table: Doubles, estimate: Doubles) -> Doubles:
+    """(QUANTILES, M) mean of each eighth of the ratios of (Q, M) amounts to estimates.
+
+    Scaled so that the mean estimate is the mean amount: large amounts are missed by other factors than small ones.
+    """
+    ordered = np.sort(table / estimate, axis=0)
+    mean = (estimate * ordered.mean(axis=0)).mean(axis=0)
+    ordered *= np.divide(table.mean(axis=0), mean, out=np.ones_like(mean), where=mean > 0)
     if len(ordered) < QUANTILES:
-        return np.quantile(ordered, (np.arange(QUANTILES) + 0.5) / QUANTILES, axis=0)
+        levels = (np.arange(QUANTILES) + 0.5) / QUANTILES
+        few: Doubles = np.quantile(ordered, levels, axis=0)
+        return few
     edges = np.linspace(0, len(ordered), QUANTILES + 1).round().astype(int)
     return np.stack([ordered[a:b].mean(axis=0) for a, b in pairwise(edges)])

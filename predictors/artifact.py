@@ -12,12 +12,14 @@ import numpy as np
 from predictors.amounts import Amounts
 from predictors.base import HeldOut, Predictor
 from predictors.encoder import ENGINES, EncoderError, at, engine
+from predictors.gate import Gate
 from predictors.hybrid import Hybrid
 from predictors.network import Network
 from predictors.parts import Parts
 from predictors.retrieval import Memory, Retrieval
 from predictors.stack import Stack
 from predictors.tasks import Tasks
+from predictors.territory import Territory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,9 +31,18 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.generic]
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
-_SECTIONS = {"network": Network, "tasks": Tasks, "memory": Memory, "tokens": Amounts, "cost": Amounts, "stack": Stack}
+_SECTIONS = {
+    "network": Network,
+    "tasks": Tasks,
+    "inputs": Territory,
+    "hidden": Territory,
+    "memory": Memory,
+    "tokens": Amounts,
+    "cost": Amounts,
+    "gate": Gate,
+}
 
 
 class ArtifactError(ValueError):
@@ -134,15 +145,19 @@ def _arrays(artifact: Artifact) -> Iterator[tuple[str, Array]]:
     sections: dict[str, Any] = {
         "network": parts.network,
         "tasks": parts.tasks,
+        "inputs": parts.inputs,
+        "hidden": parts.hidden,
         "memory": parts.retrieval.memory,
         "tokens": parts.tokens,
         "cost": parts.cost,
         "stack": predictor.stack,
+        "gate": predictor.stack.gate,
         "held_out": artifact.held_out,
     }
     for section, value in sections.items():
         for each in fields(value):
-            yield f"{section}.{each.name}", getattr(value, each.name)
+            if each.name != "gate":  # a section of its own
+                yield f"{section}.{each.name}", getattr(value, each.name)
     for name, array in parts.encoder.arrays().items():
         yield f"encoder.{name}", array
     yield "head", predictor.head
@@ -151,8 +166,9 @@ def _arrays(artifact: Artifact) -> Iterator[tuple[str, Array]]:
 
 
 def _assemble(manifest: Manifest, arrays: Mapping[str, Array], source: Engine) -> Artifact:
-    def section(name: str, kind: type) -> Any:  # noqa: ANN401 - one of the dataclasses above
-        return kind(**{each.name: arrays[f"{name}.{each.name}"] for each in fields(kind)})
+    def section(name: str, kind: type, **built: object) -> Any:  # noqa: ANN401 - one of the dataclasses above
+        rest = {each.name: arrays[f"{name}.{each.name}"] for each in fields(kind) if each.name not in built}
+        return kind(**rest, **built)
 
     built = {name: section(name, kind) for name, kind in _SECTIONS.items()}
     inside = {name.removeprefix("encoder."): array for name, array in arrays.items() if name.startswith("encoder.")}
@@ -160,13 +176,15 @@ def _assemble(manifest: Manifest, arrays: Mapping[str, Array], source: Engine) -
         encoder=source.restore(inside),
         network=built["network"],
         tasks=built["tasks"],
+        inputs=built["inputs"],
+        hidden=built["hidden"],
         retrieval=Retrieval(built["memory"]),
         tokens=built["tokens"],
         cost=built["cost"],
     )
     predictor = Hybrid(
         parts=parts,
-        stack=built["stack"],
+        stack=section("stack", Stack, gate=built["gate"]),
         names=manifest.models,
         head=arrays["head"].astype(np.int64),
         ratio=arrays["characters_per_token"].astype(np.float32),
@@ -185,6 +203,10 @@ def _manifest(folder: Path) -> Manifest:
         raise ArtifactError(f"{folder}: no artifact here (no {MANIFEST}); make one with `paretogate train`") from error
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ArtifactError(f"{path}: not readable as a manifest ({error}); train it again or copy it anew") from error
+    if version < FORMAT:
+        raise ArtifactError(
+            f"{folder}: format {version} is older than what this version reads ({FORMAT}); train it again"
+        )
     if version > FORMAT:
         raise ArtifactError(
             f"{folder}: format {version} is newer than what this version reads ({FORMAT}); "

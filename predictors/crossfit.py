@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,9 +11,11 @@ from predictors.base import Prediction
 from predictors.encoder import engine as named_engine
 from predictors.hashes import text_hashes
 from predictors.history import History, join
-from predictors.parts import fit_parts, label_tasks
+from predictors.hybrid import by_model, mixed
+from predictors.opinions import PARTS, Opinions
+from predictors.parts import Parts, fit_parts, label_tasks
 from predictors.pool import Pool
-from predictors.stack import PARTS, Opinions, Stack, fit_stack
+from predictors.stack import Stack, fit_stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
 
 FOLDS = 5
 KINDS = {"hybrid": PARTS, "retrieval": ("near",), "trained": ("network", "tasks")}
-FAR_WEIGHT = 0.5  # of a query whose whole task was left out, beside one of a random fold
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +52,17 @@ class Held:
     """What parts say of rows that they were not fitted on.
 
     Args:
+        fold: (Q,) which fit left the row out.
+        parts: the fits.
         opinions: of Q rows and H heads.
-        quantiles: (Q, M, QUANTILES) output tokens.
-        cost: (Q, M) USD.
+        tokens, cost: (Q, M) deviation of the logarithm from the fit's level.
     """
 
+    fold: Index
+    parts: tuple[Parts, ...]
     opinions: Opinions
-    quantiles: NDArray[np.float32]
-    cost: Doubles
+    tokens: NDArray[np.float32]
+    cost: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,32 +73,36 @@ class Study:
     source: Engine
     reading: Reading
     seed: int
-    fold: Index
+    partner: Index
     near: Held
     far: Held
 
     def stack(self, predictor: str, rows: Index | None = None) -> Stack:
-        """The stack fitted on those rows, or on all: once as of random folds, once with their whole task left out."""
-        rows = np.arange(len(self.fold)) if rows is None else rows
-        score = self.history.head_score()[rows]
+        """How to mix the parts, fitted on those rows or on all."""
+        rows = np.arange(len(self.near.fold)) if rows is None else rows
+        place = np.full(len(self.partner) + 1, -1)
+        place[rows] = np.arange(len(rows))
         return fit_stack(
-            Opinions.concatenate([self.near.opinions.rows(rows), self.far.opinions.rows(rows)]),
-            np.concatenate([score, score]),
-            np.repeat([1.0, FAR_WEIGHT], len(rows)),
-            KINDS[predictor],
+            self.near.opinions.rows(rows),
+            self.far.opinions.rows(rows),
+            self.history.head_score()[rows],
+            partner=place[self.partner[rows]],
+            parts=KINDS[predictor],
         )
 
-    def estimates(self, predictor: str, fold: Index | None = None, judged: Held | None = None) -> Prediction:
-        """(Q, M) estimates, the stack of each fold fitted on the other folds' rows. Ours, or of another split."""
-        fold, judged = self.fold if fold is None else fold, judged or self.near
-        heads = self.history.head
-        quality = np.zeros((len(fold), len(heads)), np.float32)
-        spread = np.zeros_like(quality)
-        for each in range(int(fold.max(initial=-1)) + 1):
-            rows = np.flatnonzero(fold == each)
-            mean, deviation = self.stack(predictor, np.flatnonzero(fold != each))(judged.opinions.rows(rows))
-            quality[rows], spread[rows] = mean[:, heads], deviation[:, heads]
-        return Prediction(quality, spread, judged.quantiles, judged.cost)
+    def estimates(self, predictor: str, held: Held | None = None) -> Prediction:
+        """(Q, M) estimates for rows held out, the stack of each fold fitted on the other folds' rows."""
+        held = held or self.near
+        order, found = [], []
+        for each, parts in enumerate(held.parts):
+            rows = np.flatnonzero(held.fold == each)
+            stack = self.stack(predictor, np.flatnonzero(held.fold != each))
+            judged = mixed(stack, parts, held.opinions.rows(rows), held.tokens[rows], held.cost[rows])
+            found.append(by_model(judged, self.history.head))
+            order.append(rows)
+        back = np.argsort(np.concatenate(order))
+        tables = [[getattr(each, part.name) for each in found] for part in fields(Prediction)]
+        return Prediction(*(np.concatenate(table)[back] for table in tables))
 
 
 def crossfit(
@@ -122,20 +130,30 @@ def crossfit(
     tell = progress or _silent
     found = study(history, named_engine(encoder), folds=folds, seed=seed, progress=tell)
     if by == "query":
-        return CrossFit(history, found.fold, found.estimates(predictor))
+        return CrossFit(history, found.near.fold, found.estimates(predictor))
     fold = group_folds(history, found.source, found.reading, seed)
     held = held_out(history, found.source, found.reading, fold, seed=seed, progress=lambda share: tell("groups", share))
-    return CrossFit(history, fold, found.estimates(predictor, fold, held))
+    return CrossFit(history, fold, found.estimates(predictor, held))
 
 
-def study(history: History, source: Engine, *, folds: int, seed: int, progress: Progress) -> Study:
+def study(history: History, source: Engine, *, folds: int, seed: int, progress: Progress, cell_size: int = 1) -> Study:
     """Fits parts with every random fold, and with every few tasks, left out once."""
     reading = source.read(history.prompts)
     fold = folds_by_text(history, folds, seed)
-    near = held_out(history, source, reading, fold, seed=seed, progress=lambda share: progress("folds", share))
+    near = held_out(
+        history, source, reading, fold, seed=seed, cell_size=cell_size, progress=lambda share: progress("folds", share)
+    )
     apart = folds_by_task(history, source, reading, seed)
-    far = held_out(history, source, reading, apart, seed=seed, progress=lambda share: progress("tasks left out", share))
-    return Study(history, source, reading, seed, fold, near, far)
+    far = held_out(
+        history,
+        source,
+        reading,
+        apart,
+        seed=seed,
+        cell_size=cell_size,
+        progress=lambda share: progress("tasks left out", share),
+    )
+    return Study(history, source, reading, seed, partners(history, source, reading, seed), near, far)
 
 
 def held_out(
@@ -146,23 +164,28 @@ def held_out(
     *,
     seed: int,
     progress: Callable[[float], None],
+    cell_size: int = 1,
 ) -> Held:
     """What parts fitted on the other folds say of each fold's rows."""
     number = int(fold.max(initial=-1)) + 1
-    order, found = [], []
+    order, fits, found = [], [], []
     for each in range(number):
         inside, outside = np.flatnonzero(fold == each), np.flatnonzero(fold != each)
-        parts, _ = fit_parts(history.rows(outside), source, reading.rows(outside), seed=seed)
+        parts, _ = fit_parts(history.rows(outside), source, reading.rows(outside), seed=seed, cell_size=cell_size)
         features = source.project(parts.encoder, reading.rows(inside))
-        opinions = parts.opinions(features)
-        found.append(Held(opinions, parts.tokens.quantiles(features.inputs), parts.cost.mean(features.inputs)))
+        deviations = parts.tokens.deviation(features.inputs), parts.cost.deviation(features.inputs)
+        found.append((parts.opinions(features), *deviations))
+        fits.append(parts)
         order.append(inside)
         progress((each + 1) / number)
     back = np.argsort(np.concatenate(order))
+    opinions, tokens, cost = zip(*found, strict=True)
     return Held(
-        Opinions.concatenate([each.opinions for each in found]).rows(back),
-        np.concatenate([each.quantiles for each in found])[back],
-        np.concatenate([each.cost for each in found])[back],
+        fold,
+        tuple(fits),
+        Opinions.concatenate(list(opinions)).rows(back),
+        np.concatenate(tokens)[back],
+        np.concatenate(cost)[back],
     )
 
 
@@ -171,6 +194,20 @@ def folds_by_text(history: History, folds: int, seed: int) -> Index:
     _, text = np.unique(text_hashes(history.prompts), return_inverse=True)
     number = int(text.max(initial=-1)) + 1
     return (np.random.default_rng(seed).permutation(number) % folds)[text.ravel()]
+
+
+def partners(history: History, source: Engine, reading: Reading, seed: int) -> Index:
+    """(Q,) the row of the most alike query of another text, -1 where there is none."""
+    import faiss  # noqa: PLC0415 - of fitting alone: serving does without
+
+    vectors = source.project(source.fit(reading, seed), reading).vectors
+    _, text = np.unique(text_hashes(history.prompts), return_inverse=True)
+    index = faiss.IndexFlatIP(max(1, vectors.shape[1]))
+    index.add(np.ascontiguousarray(vectors))
+    _, place = index.search(np.ascontiguousarray(vectors), min(4, len(vectors)))
+    other = (place >= 0) & (text.ravel()[place] != text.ravel()[:, None])
+    first = np.argmax(other, axis=1)
+    return np.where(other.any(axis=1), place[np.arange(len(place)), first], -1)
 
 
 def group_folds(history: History, source: Engine, reading: Reading, seed: int) -> Index:

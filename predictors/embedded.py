@@ -119,7 +119,8 @@ class Embedded:
         """Features of prompts that are read."""
         raw = np.concatenate([reading.vectors, reading.shape], axis=1)
         standard = np.clip((raw - self.centre) / self.spread, -CLIP, CLIP)
-        return Features((standard * np.float32(SCALE)).astype(np.float32), reading.vectors)
+        nothing = np.zeros((len(reading.vectors), 0), np.float32)  # what an embedding tells, its neighbours tell
+        return Features((standard * np.float32(SCALE)).astype(np.float32), reading.vectors, nothing)
 
     def arrays(self) -> Mapping[str, NDArray[np.generic]]:
         """All that `restore` needs."""

@@ -29,15 +29,17 @@ class Features:
 
     Args:
         inputs: (Q, F) float32, what the trained parts read; about unit scale.
-        vectors: (Q, D) float32 unit vectors for retrieval; a row of zeros for a prompt without a known n-gram.
+        vectors: (Q, D) float32 unit vectors for retrieval.
+        signals: (Q, S) float32, how much of the prompt the encoder knows, 0..1 each; more is nearer to its texts.
     """
 
     inputs: Floats
     vectors: Floats
+    signals: Floats
 
     def rows(self, index: NDArray[np.int64]) -> Features:
         """Those prompts alone."""
-        return Features(self.inputs[index], self.vectors[index])
+        return Features(self.inputs[index], self.vectors[index], self.signals[index])
 
 
 class Reading(Protocol):

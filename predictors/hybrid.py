@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from predictors.base import Prediction
@@ -14,9 +14,28 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from predictors.base import Prompt
-    from predictors.encoder import Features
+    from predictors.opinions import Opinions
     from predictors.parts import Parts
     from predictors.stack import Stack
+
+    Floats = NDArray[np.float32]
+
+
+def mixed(stack: Stack, parts: Parts, opinions: Opinions, tokens: Floats, cost: Floats) -> Prediction:
+    """Estimates with one quality column per head, from opinions and the (Q, M) deviations of the amounts."""
+    quality, deviation = stack(opinions)
+    home = stack.home(opinions)
+    return Prediction(
+        quality=quality,
+        quality_sd=deviation,
+        output_quantiles=parts.tokens.quantiles(tokens, home),
+        cost_usd=parts.cost.mean(cost, home),
+    )
+
+
+def by_model(prediction: Prediction, head: NDArray[np.int64]) -> Prediction:
+    """The quality columns of (M,) heads, one per model."""
+    return replace(prediction, quality=prediction.quality[:, head], quality_sd=prediction.quality_sd[:, head])
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +68,7 @@ class Hybrid:
 
     def predict(self, prompts: Sequence[Prompt]) -> Prediction:
         """Estimates for every prompt and model."""
-        return self.judge(self.parts.encoder.encode(prompts))
-
-    def judge(self, features: Features) -> Prediction:
-        """Estimates for prompts that are encoded already."""
-        quality, deviation = self.stack(self.parts.opinions(features))
-        return Prediction(
-            quality=quality[:, self.head],
-            quality_sd=deviation[:, self.head],
-            output_quantiles=self.parts.tokens.quantiles(features.inputs),
-            cost_usd=self.parts.cost.mean(features.inputs),
-        )
+        features = self.parts.encoder.encode(prompts)
+        tokens = self.parts.tokens.deviation(features.inputs)
+        cost = self.parts.cost.deviation(features.inputs)
+        return by_model(mixed(self.stack, self.parts, self.parts.opinions(features), tokens, cost), self.head)

@@ -6,10 +6,10 @@ For routing it does as well as a sentence transformer at about a hundredth of th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
 
 from predictors.encoder import EncoderError, Features
 from predictors.ngrams import BUCKETS, ngrams
@@ -20,21 +20,26 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
+    from scipy import sparse
 
     from predictors.base import Prompt
     from predictors.encoder import Encoder, Reading
 
     Floats = NDArray[np.float32]
+    Terms = tuple[Floats, NDArray[np.int32], NDArray[np.int64]]  # of a sparse row matrix: values, columns, row starts
 
 VOCABULARY = 16_384  # n-grams kept, the most frequent first
 DIRECTIONS = 128
 MIN_TEXTS = 3  # an n-gram of fewer texts says nothing about the next one
-FIT_TEXTS = 6_000  # the directions of more texts than this are those of a sample
+FIT_TEXTS = 3_000  # the directions of more texts than this are those of a sample
 SCALE = 0.5  # standard deviation of an input: larger ones trained worse
+STRUCTURE_SHARE = 0.7  # length of the structure beside the unit vector of the n-grams, for retrieval
+CONSTANT, SOFTENING = 1e-3, 0.05  # standard deviations of a feature that says nothing, and added to that of others
 CLIP = 4.0  # standard deviations
 _TOOL_SALT = 0x5851F42D4C957F2D
 _READ_AT_ONCE = 512
-_ROUNDS, _SPARE = 2, 16  # power iterations and extra columns of the randomised decomposition
+_ROUNDS, _SPARE = 1, 32  # power iterations and extra columns of the randomised decomposition
+_NOTHING = 1e-9  # of the largest squared singular value: a direction below it is rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +71,22 @@ class Lexical:
         rows, buckets = _occurrences(prompts)
         columns = self.column[buckets]
         known = columns >= 0
-        terms = _count(rows[known], columns[known].astype(np.int64), (len(prompts), self.weight.size))
-        return self.project(terms, structure(prompts))
+        terms = _count(rows[known], columns[known].astype(np.int64), len(prompts), self.weight.size)
+        return self.project(terms, np.bincount(rows, minlength=len(prompts)), structure(prompts))
 
-    def project(self, terms: sparse.csr_matrix, shape: Floats) -> Features:
-        """Features from (Q, V) counts and (Q, FEATURES) structure."""
-        projected = np.asarray(_weighted(terms, self.weight) @ self.directions, np.float32)
+    def project(self, terms: Terms, total: NDArray[np.integer], shape: Floats) -> Features:
+        """Features from counts of kept n-grams, (Q,) counts of all, and (Q, FEATURES) structure."""
+        times, _, start = terms
+        projected = _projected(_weighted(terms, self.weight), self.directions)
         length = np.linalg.norm(projected, axis=1, keepdims=True)
         standard = np.clip((shape - self.centre) / self.spread, -CLIP, CLIP)
         inputs = np.concatenate([projected / self.scale, standard], axis=1) * np.float32(SCALE)
-        vectors = projected / np.maximum(length, 1e-6)
-        return Features(inputs.astype(np.float32), vectors.astype(np.float32))
+        sides = [projected / np.maximum(length, 1e-6), standard * np.float32(STRUCTURE_SHARE / FEATURES**0.5)]
+        vectors = np.concatenate(sides, axis=1)
+        vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
+        known = np.diff(np.append(0, np.cumsum(times))[start]) / np.maximum(total, 1)
+        signals = np.stack([length[:, 0], known], axis=1)
+        return Features(inputs.astype(np.float32), vectors.astype(np.float32), signals.astype(np.float32))
 
     def arrays(self) -> Mapping[str, NDArray[np.generic]]:
         """All that `restore` needs: the kept buckets stand for the whole column table."""
@@ -110,11 +120,13 @@ class LexicalEngine:
 
     def read(self, prompts: Sequence[Prompt]) -> LexicalReading:
         """Counts every n-gram, some prompts at a time to bound the memory."""
-        parts = [np.zeros((0, BUCKETS), np.float32)]
+        from scipy import sparse  # noqa: PLC0415 - of fitting alone: serving imports no scipy
+
+        parts = [sparse.csr_matrix((0, BUCKETS), dtype=np.float32)]
         for start in range(0, len(prompts), _READ_AT_ONCE):
             some = prompts[start : start + _READ_AT_ONCE]
-            parts.append(_count(*_occurrences(some), (len(some), BUCKETS)))
-        counts = sparse.vstack([sparse.csr_matrix(part) for part in parts], format="csr", dtype=np.float32)
+            parts.append(_matrix(_count(*_occurrences(some), len(some), BUCKETS), BUCKETS))
+        counts = sparse.vstack(parts, format="csr", dtype=np.float32)
         return LexicalReading(counts, structure(prompts))
 
     def fit(self, reading: Reading, seed: int) -> Lexical:
@@ -125,7 +137,7 @@ class LexicalEngine:
         kept = np.argsort(-texts, kind="stable")[:VOCABULARY]
         kept = np.sort(kept[texts[kept] >= MIN_TEXTS])
         weight = (1 + np.log((1 + len(shape)) / (1 + texts[kept]))).astype(np.float32)
-        terms = _weighted(_chosen(counts, kept), weight)
+        terms = _matrix(_weighted(_chosen(counts, kept), weight), kept.size)
         directions = _directions(terms, seed)
         projected = np.asarray(terms @ directions)
         some = bool(len(shape))
@@ -135,14 +147,16 @@ class LexicalEngine:
             directions=directions,
             scale=(projected.std(axis=0) + 1e-3 if some else np.ones(directions.shape[1])).astype(np.float32),
             centre=shape.mean(axis=0) if some else np.zeros(FEATURES, np.float32),
-            spread=shape.std(axis=0) + np.float32(0.05) if some else np.ones(FEATURES, np.float32),
+            spread=_spread(shape),
         )
 
     def project(self, encoder: Encoder, reading: Reading) -> Features:
         """What the encoder makes of prompts that are read already."""
         assert isinstance(reading, LexicalReading)  # noqa: S101 - as above
         assert isinstance(encoder, Lexical)  # noqa: S101 - as above
-        return encoder.project(_chosen(reading.counts, np.flatnonzero(encoder.column >= 0)), reading.shape)
+        terms = _chosen(reading.counts, np.flatnonzero(encoder.column >= 0))
+        total = np.asarray(reading.counts.sum(axis=1)).ravel()
+        return encoder.project(terms, total, reading.shape)
 
     def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> Lexical:
         """The encoder that gave these arrays."""
@@ -158,24 +172,43 @@ class LexicalEngine:
         return Lexical(_table(buckets), weight, directions, scale, centre, spread)
 
 
-def _chosen(counts: sparse.csr_matrix, kept: NDArray[np.int64]) -> sparse.csr_matrix:
-    """(Q, V) the columns of (Q, BUCKETS) counts that are kept; faster than scipy's own indexing."""
+def _spread(shape: Floats) -> Floats:
+    """(FEATURES,) what counts as a step of one; endless for what never differed, which nothing can be learned of."""
+    deviation = shape.std(axis=0) if len(shape) else np.zeros(FEATURES)
+    return np.where(deviation > CONSTANT, deviation + SOFTENING, np.inf).astype(np.float32)
+
+
+def _chosen(counts: sparse.csr_matrix, kept: NDArray[np.int64]) -> Terms:
+    """The columns of (Q, BUCKETS) counts that are kept; faster than scipy's own indexing."""
     columns = _table(kept)[counts.indices]
     known = columns >= 0
     before = np.concatenate([[0], np.cumsum(known)])
-    return sparse.csr_matrix(
-        (counts.data[known], columns[known], before[counts.indptr]), shape=(counts.shape[0], kept.size)
-    )
+    return counts.data[known], columns[known], before[counts.indptr]
 
 
-def _weighted(terms: sparse.csr_matrix, weight: Floats) -> sparse.csr_matrix:
+def _weighted(terms: Terms, weight: Floats) -> Terms:
     """Sublinear counts times inverse document frequency, each row of unit length."""
-    values = (1 + np.log(terms.data)) * weight[terms.indices]
-    sizes = np.diff(terms.indptr)
-    owner = np.repeat(np.arange(terms.shape[0]), sizes)
-    lengths = np.sqrt(np.bincount(owner, values.astype(np.float64) ** 2, minlength=terms.shape[0]))
+    times, columns, start = terms
+    values = (1 + np.log(times)) * weight[columns]
+    owner = np.repeat(np.arange(start.size - 1), np.diff(start))
+    lengths = np.sqrt(np.bincount(owner, values.astype(np.float64) ** 2, minlength=start.size - 1))
     values = (values / np.maximum(lengths, 1e-12)[owner]).astype(np.float32)
-    return sparse.csr_matrix((values, terms.indices, terms.indptr), shape=terms.shape)
+    return values, columns, start
+
+
+def _projected(terms: Terms, directions: Floats) -> Floats:
+    """(Q, D) product of a sparse row matrix with (V, D) directions; row by row it needs no scipy and no more time."""
+    values, columns, start = terms
+    found = np.empty((start.size - 1, directions.shape[1]), np.float32)
+    for row, (begin, end) in enumerate(pairwise(start.tolist())):
+        np.dot(values[begin:end], directions[columns[begin:end]], out=found[row])
+    return found
+
+
+def _matrix(terms: Terms, width: int) -> sparse.csr_matrix:
+    from scipy import sparse  # noqa: PLC0415 - of fitting alone: serving imports no scipy
+
+    return sparse.csr_matrix(terms, shape=(terms[2].size - 1, width))
 
 
 def _occurrences(prompts: Sequence[Prompt]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -188,16 +221,16 @@ def _occurrences(prompts: Sequence[Prompt]) -> tuple[NDArray[np.int64], NDArray[
     return np.concatenate([rows, np.array(tooled)[more]]), np.concatenate([buckets, extra])
 
 
-def _count(rows: NDArray[np.int64], columns: NDArray[np.int64], shape: tuple[int, int]) -> sparse.csr_matrix:
+def _count(rows: NDArray[np.int64], columns: NDArray[np.int64], height: int, width: int) -> Terms:
     """How often each pair of row and column occurs."""
-    keys = rows * shape[1] + columns
+    keys = rows * width + columns
     keys.sort()
     edge = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]])) if keys.size else np.zeros(0, np.int64)
     distinct = keys[edge]
     times = np.diff(np.append(edge, keys.size)).astype(np.float32)
-    owner = distinct // max(shape[1], 1)
-    pointer = np.searchsorted(owner, np.arange(shape[0] + 1)).astype(np.int32)
-    return sparse.csr_matrix((times, (distinct - owner * shape[1]).astype(np.int32), pointer), shape=shape)
+    owner = distinct // max(width, 1)
+    start = np.searchsorted(owner, np.arange(height + 1))
+    return times, (distinct - owner * width).astype(np.int32), start
 
 
 def _directions(terms: sparse.csr_matrix, seed: int) -> Floats:
@@ -212,10 +245,14 @@ def _directions(terms: sparse.csr_matrix, seed: int) -> Floats:
     basis = terms @ rng.standard_normal((terms.shape[1], rank + _SPARE), dtype=np.float32)
     for _ in range(_ROUNDS):
         basis = terms @ (back @ np.linalg.qr(basis)[0])
-    _, _, right = np.linalg.svd((back @ np.linalg.qr(basis)[0]).T, full_matrices=False)
-    signs = np.sign(right[np.arange(rank), np.abs(right[:rank]).argmax(axis=1)])
+    inside = (back @ np.linalg.qr(basis)[0]).astype(np.float64)
+    squares, turns = np.linalg.eigh(inside.T @ inside)  # a fifth of the time of an SVD of so tall a matrix
+    main = np.argsort(-squares, kind="stable")[:rank]
+    some = squares[main] > _NOTHING * squares.max(initial=0)
+    right = (inside @ (turns[:, main] / np.sqrt(np.where(some, squares[main], np.inf)))).T
+    signs = np.sign(right[np.arange(rank), np.abs(right).argmax(axis=1)])
     # As they are kept in an artifact, so that a predictor says the same before and after it is saved.
-    kept = np.ascontiguousarray((right[:rank] * signs[:, None]).T, np.float16)
+    kept = np.ascontiguousarray((right * signs[:, None]).T, np.float16)
     return kept.astype(np.float32)
 
 

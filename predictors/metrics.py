@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import rankdata
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +42,8 @@ def _mean_over_models(quality: Array, score: Array, measure: Callable[[Array, Ar
 
 
 def _auc(guess: Array, truth: Array) -> float:
+    from scipy.stats import rankdata  # noqa: PLC0415 - of measuring alone: serving imports no scipy
+
     good = truth > SUCCESS
     hits, misses = int(good.sum()), int((~good).sum())
     if not hits or not misses:

@@ -31,31 +31,53 @@ _BETA_1, _BETA_2 = 0.9, 0.99
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """What a network makes of Q prompts.
+
+    Args:
+        deviation: (Q, H) of the logit from the prior.
+        doubt: (Q, H) its sd between members.
+        task: (Q, G) shares.
+        energy: (Q, 1) log of the summed evidence for all tasks: low for a prompt of none of them.
+        hidden: (Q, E * N) units of all members.
+    """
+
+    deviation: Floats
+    doubt: Floats
+    task: Floats
+    energy: Floats
+    hidden: Floats
+
+
+@dataclass(frozen=True, slots=True)
 class Network:
     """E members, F inputs, N hidden units, H heads, G tasks.
 
     Args:
         entry, entry_bias: (E, F, N) and (E, 1, N).
-        common, common_bias: (E, N, 1) and (E, 1, 1).
-        heads, heads_bias: (E, N, H) and (E, 1, H).
+        heads, heads_bias: (E, N, H) and (E, 1, H), what is common to all heads included.
         tasks, tasks_bias: (E, N, G) and (E, 1, G).
     """
 
     entry: Floats
     entry_bias: Floats
-    common: Floats
-    common_bias: Floats
     heads: Floats
     heads_bias: Floats
     tasks: Floats
     tasks_bias: Floats
 
-    def __call__(self, inputs: Floats) -> tuple[Floats, Floats, Floats]:
-        """Of (Q, F) inputs: (Q, H) deviation of the logit from the prior, its (Q, H) sd, (Q, G) task shares."""
+    def __call__(self, inputs: Floats) -> Reading:
+        """What the members make of (Q, F) inputs, on average."""
         hidden = np.maximum(inputs @ self.entry + self.entry_bias, 0)
-        logits: Floats = hidden @ (self.common + self.heads) + (self.common_bias + self.heads_bias)
-        tasks = _softmax(hidden @ self.tasks + self.tasks_bias)
-        return logits.mean(axis=0), logits.std(axis=0), tasks.mean(axis=0)
+        logits: Floats = hidden @ self.heads + self.heads_bias
+        share, energy = _shares(hidden @ self.tasks + self.tasks_bias)
+        return Reading(
+            deviation=logits.mean(axis=0),
+            doubt=logits.std(axis=0),
+            task=share.mean(axis=0),
+            energy=energy.mean(axis=0),
+            hidden=np.concatenate(list(hidden), axis=1),
+        )
 
 
 def fit_network(
@@ -102,6 +124,8 @@ def fit_network(
             optimiser.step(slopes)
         if progress is not None:
             progress((epoch + 1) / EPOCHS)
+    for bias in ("", "_bias"):
+        weights[f"heads{bias}"] += weights.pop(f"common{bias}")
     return Network(**weights)
 
 
@@ -109,18 +133,17 @@ def _first_weights(rng: np.random.Generator, inputs: int, heads: int, tasks: int
     def normal(scale: float, rows: int, columns: int) -> Floats:
         return rng.standard_normal((MEMBERS, rows, columns), dtype=np.float32) * np.float32(scale)
 
-    def zeros(columns: int) -> Floats:
-        return np.zeros((MEMBERS, 1, columns), np.float32)
+    def zeros(columns: int, rows: int = 1) -> Floats:
+        return np.zeros((MEMBERS, rows, columns), np.float32)
 
-    step = HIDDEN**-0.5
     return {
         "entry": normal(max(inputs, 1) ** -0.5, inputs, HIDDEN),
         "entry_bias": zeros(HIDDEN),
-        "common": normal(0.3 * step, HIDDEN, 1),
+        "common": zeros(1, HIDDEN),  # of too few rows to learn from, the prior is left as it is
         "common_bias": zeros(1),
-        "heads": normal(0.1 * step, HIDDEN, heads),
+        "heads": zeros(heads, HIDDEN),
         "heads_bias": zeros(heads),
-        "tasks": normal(0.3 * step, HIDDEN, tasks),
+        "tasks": normal(0.3 * HIDDEN**-0.5, HIDDEN, tasks),
         "tasks_bias": zeros(tasks),
     }
 
@@ -143,7 +166,7 @@ def _slopes(
     logits = hidden @ (weights["common"] + weights["heads"]) + (weights["common_bias"] + weights["heads_bias"] + prior)
     known = mask.sum(axis=(1, 2), keepdims=True)
     miss = (sigmoid(logits) - target) * mask / np.maximum(known, 1)
-    guess = _softmax(hidden @ weights["tasks"] + weights["tasks_bias"])
+    guess, _ = _shares(hidden @ weights["tasks"] + weights["tasks_bias"])
     labelled = label.sum(axis=2, keepdims=True)
     confusion = (guess * labelled - label) * np.float32(TASK_SHARE / max(1, inputs.shape[1]))
     across = hidden.transpose(0, 2, 1)
@@ -193,9 +216,11 @@ def _kept(rng: np.random.Generator, shape: tuple[int, ...], drop: float) -> Floa
     return kept
 
 
-def _softmax(logits: NDArray[np.floating]) -> Floats:
+def _shares(logits: NDArray[np.floating]) -> tuple[Floats, Floats]:
+    """Softmax over the last axis, and the logarithm of the sum of powers as one column."""
     if not logits.shape[-1]:
-        return logits.astype(np.float32)
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    shares: Floats = powers / powers.sum(axis=-1, keepdims=True)
-    return shares
+        return logits.astype(np.float32), np.zeros((*logits.shape[:-1], 1), np.float32)
+    top = logits.max(axis=-1, keepdims=True)
+    powers = np.exp(logits - top)
+    total = powers.sum(axis=-1, keepdims=True)
+    return powers / total, top + np.log(total)

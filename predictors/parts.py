@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import faiss
 import numpy as np
 
 from predictors.amounts import Amounts, fit_amounts
@@ -13,9 +12,10 @@ from predictors.cells import cells_by_pattern
 from predictors.history import NO_GROUP
 from predictors.logits import logit
 from predictors.network import Network, fit_network
+from predictors.opinions import Opinions
 from predictors.retrieval import Memory, Retrieval, remember
-from predictors.stack import Opinions
 from predictors.tasks import Tasks, fit_tasks
+from predictors.territory import Territory, fit_territory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,21 +34,46 @@ ROWS_PER_CLUSTER = 40
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Everything but the stack. H heads, M models."""
+    """Everything but how it is mixed. H heads, M models.
+
+    Args:
+        encoder: prompts to features.
+        network: features to logits and shares of tasks.
+        tasks: mean scores by task.
+        inputs, hidden: where tasks lie among the network's inputs, and in its hidden layer.
+        retrieval: the memory.
+        tokens, cost: amounts by model.
+    """
 
     encoder: Encoder
     network: Network
     tasks: Tasks
+    inputs: Territory
+    hidden: Territory
     retrieval: Retrieval
     tokens: Amounts
     cost: Amounts
 
     def opinions(self, features: Features) -> Opinions:
         """What each part says of the prompts."""
-        network, network_sd, share = self.network(features.inputs)
-        near, support = self.retrieval(features.vectors, self.tasks.prior)
-        mixture = share @ self.tasks.mean
-        return Opinions(self.tasks.prior[None, :], network, network_sd, mixture, near, support)
+        read = self.network(features.inputs)
+        around = self.retrieval(features.vectors, self.tasks.prior)
+        signals = [
+            features.signals,
+            around.likeness,
+            read.energy,
+            self.inputs.nearness(features.inputs),
+            self.hidden.nearness(read.hidden),
+        ]
+        return Opinions(
+            prior=self.tasks.prior[None, :],
+            network=read.deviation,
+            network_sd=read.doubt,
+            tasks=read.task @ self.tasks.mean,
+            near=around.score,
+            coverage=around.coverage,
+            signals=np.concatenate(signals, axis=1),
+        )
 
 
 def fit_parts(
@@ -72,6 +97,8 @@ def fit_parts(
         encoder=encoder,
         network=network,
         tasks=tasks,
+        inputs=fit_territory(features.inputs, task),
+        hidden=fit_territory(network(features.inputs).hidden, task),
         retrieval=Retrieval(_memory(features.vectors, score, cell_size)),
         tokens=fit_amounts(features.inputs, history.output_tokens),
         cost=fit_amounts(features.inputs, history.cost),
@@ -93,6 +120,8 @@ def _clusters(vectors: Floats, seed: int) -> Index:
     number = min(CLUSTERS, len(vectors) // ROWS_PER_CLUSTER)
     if number < 2 or not vectors.shape[1]:  # noqa: PLR2004 - one cluster is all rows
         return np.zeros(len(vectors), np.int64)
+    import faiss  # noqa: PLC0415 - of fitting alone: serving does without
+
     means = faiss.Kmeans(vectors.shape[1], number, niter=20, seed=seed + 1, spherical=True, min_points_per_centroid=1)
     means.train(np.ascontiguousarray(vectors))
     _, place = np.unique(means.index.search(np.ascontiguousarray(vectors), 1)[1], return_inverse=True)

@@ -24,7 +24,7 @@ def load_artifact(name: str | Path, encoder_at: str = "", encoder_key: str = "")
     Raises:
         ArtifactError: it is missing, damaged, of a newer format or of an encoder that is not here.
     """
-    from predictors.artifact import load  # noqa: PLC0415 - faiss and scipy load with it
+    from predictors.artifact import load  # noqa: PLC0415 - what asks for no artifact loads none of its parts
 
     return load(starter_folder() if str(name) == STARTER else Path(name), encoder_at, encoder_key)
 

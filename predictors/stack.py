@@ -1,89 +1,38 @@
 """From the parts' opinions to one calibrated estimate, with weights fitted on queries that the parts had not seen.
 
 Each part's deviation from the prior (on the logit scale) is split in two: what it says of the prompt for all heads
-alike, and what it says of one head against the others. Each half has its own weight, and that weight runs with
-`support`, the answers found near the prompt: so a query far from all history falls back to the prior, as far as whole
-tasks left out of training showed that it should.
+alike, and what it says of one head against the others; each half has its own weight. A choice between models rests on
+the second half, and that one is soon wrong away from home: it fades within FADE of the gate's distance to FLOOR. From
+`cut` on nothing but the prior counts, exactly: there the smallest deviation would decide, and decide badly.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import minimize
 
+from predictors.gate import Gate, fit_gate
 from predictors.logits import logit, sigmoid
+from predictors.opinions import PARTS, Opinions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     Doubles = NDArray[np.float64]
     Floats = NDArray[np.float32]
 
-PARTS = ("network", "tasks", "near")
-TERMS = 4  # per part: common and own, each with and without support
-_DEFAULT = {"network": 0.5, "tasks": 0.3, "near": 0.3}  # where there are too few queries to fit
-_PULL, _BIAS_PULL = 3.0, 20.0  # pseudo-answers that hold weights at their defaults and biases at 0
-LEAST = 100  # scores below which the default weights serve
-FULL = 16.0  # answers at which a neighbourhood counts half
-FAR_SD, NEAR_SD = 0.15, 0.05  # of an estimate, where there is too little to measure
-
-
-@dataclass(frozen=True, slots=True)
-class Opinions:
-    """What the parts say of Q queries and H heads.
-
-    Args:
-        prior: (Q, H) or (1, H) expected score.
-        network: (Q, H) logit's deviation from the prior.
-        network_sd: (Q, H) of that logit, between members.
-        tasks: (Q, H) expected score by the task mixture.
-        near: (Q, H) expected score by neighbours.
-        support: (Q, H) answers that `near` rests on.
-    """
-
-    prior: Floats
-    network: Floats
-    network_sd: Floats
-    tasks: Floats
-    near: Floats
-    support: Floats
-
-    def familiarity(self) -> Floats:
-        """(Q, H) 0..1: how much of a full neighbourhood is there."""
-        return self.support / (self.support + np.float32(FULL))
-
-    def terms(self) -> Iterator[Floats]:
-        """TERMS (Q, H) arrays for each of PARTS, in order."""
-        base = logit(self.prior)
-        trust = self.familiarity()
-        even = np.ones_like(trust)
-        asked = self.support + np.float32(1e-6)
-        deviations = ((self.network, even), (logit(self.tasks) - base, even), (logit(self.near) - base, asked))
-        for deviation, weight in deviations:
-            common = (deviation * weight).sum(axis=1, keepdims=True) / weight.sum(axis=1, keepdims=True)
-            own = (deviation - common) * (1 if weight is even else trust)
-            for half in (common * even, own):
-                yield half * trust
-                yield half * (1 - trust)
-
-    def rows(self, index: NDArray[np.int64]) -> Opinions:
-        """Of those queries alone."""
-        return Opinions(*(table[index] for table in self.whole()))
-
-    @staticmethod
-    def concatenate(several: list[Opinions]) -> Opinions:
-        """One after another; priors may differ."""
-        return Opinions(*(np.concatenate(tables) for tables in zip(*(each.whole() for each in several), strict=True)))
-
-    def whole(self) -> tuple[Floats, ...]:
-        """Every table as (Q, H), in the order of the fields."""
-        prior = np.broadcast_to(self.prior, self.near.shape)
-        return prior, self.network, self.network_sd, self.tasks, self.near, self.support
+LEAST = 100  # scores below which the defaults serve
+HIGHEST = 3.0  # of a weight
+FADE, FLOOR = 0.5, 0.4  # of a head's own deviation: of floors .3 to 1 the one that lost least at home and abroad
+HOME = 0.97  # share of the queries of random folds that count as at home, where history tells tasks left out apart
+CUT = 0.5  # at least: there a query is as likely of a task left out as not
+FAR_WEIGHT = 0.5  # of a query whose task was left out, beside one of a random fold, where variance is measured
+PULL_WEIGHT, PULL_BIAS = 3.0, 20.0  # pseudo-answers that hold to the defaults, and biases to 0
+DEFAULTS = {"network": 0.5, "tasks": 0.3, "near": 0.3}
+VARIANCE = (0.05**2, 0.15**2, 1.0)  # of an estimate, where there is too little to measure
+LEAST_VARIANCE = 0.02**2
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,70 +40,122 @@ class Stack:
     """The fitted mix.
 
     Args:
-        weight: (len(PARTS) * TERMS,) float64, not negative.
-        bias: (H,) float64, added to the logit.
-        variance: (2,) float64, of an estimate: where support is full, and added where there is none.
+        gate: how far a query is.
+        weight: (2, len(PARTS)) float64, of common and of own deviations, not negative.
+        bias: (H,) float64, of the head's own.
+        cut: (1,) float64, distance from which on the prior stands alone.
+        variance: (3,) float64, of an estimate: near, far, and per squared sd between the network's members.
     """
 
+    gate: Gate
     weight: Doubles
     bias: Doubles
+    cut: Doubles
     variance: Doubles
 
     def __call__(self, opinions: Opinions) -> tuple[Floats, Floats]:
         """(Q, H) expected score and its standard deviation."""
-        value = logit(opinions.prior) + self.bias.astype(np.float32)
-        for weight, term in zip(self.weight, opinions.terms(), strict=True):
-            if weight:
-                value = value + np.float32(weight) * term
-        quality = sigmoid(value)
-        slope = quality * (1 - quality)
-        distance = 1 - opinions.familiarity()
-        spread = self.variance[0] + self.variance[1] * distance**2 + (slope * opinions.network_sd) ** 2
-        return quality, np.sqrt(spread).astype(np.float32)
+        far = self.gate(opinions.signals)
+        quality = self.quality(opinions, far)
+        return quality, np.sqrt(_spread(opinions, far, quality) @ self.variance).astype(np.float32)
+
+    def quality(self, opinions: Opinions, far: Floats) -> Floats:
+        """(Q, H) expected score of queries at (Q, 1) distances."""
+        common, own = opinions.halves()
+        alike = (common @ self.weight[0])[:, None]
+        # A head speaks for itself only where it has answered.
+        apart = np.maximum(1 - far / FADE, FLOOR) * ((own @ self.weight[1]) * opinions.coverage + self.bias)
+        return sigmoid(logit(opinions.prior) + np.where(far < self.cut, alike + apart, 0))
+
+    def home(self, opinions: Opinions) -> NDArray[np.bool_]:
+        """(Q, 1) whether anything but the prior counts."""
+        return self.gate(opinions.signals) < self.cut
 
 
-def default_stack(heads: int, parts: tuple[str, ...] = PARTS) -> Stack:
-    """Weights for histories too small to fit any."""
-    return Stack(_defaults(parts), np.zeros(heads), np.array([NEAR_SD**2, FAR_SD**2]))
-
-
-def fit_stack(opinions: Opinions, score: Doubles, row_weight: Doubles, parts: tuple[str, ...] = PARTS) -> Stack:
-    """The weights that predict best.
+def fit_stack(
+    near: Opinions,
+    far: Opinions,
+    score: Doubles,
+    *,
+    partner: NDArray[np.int64],
+    parts: tuple[str, ...] = PARTS,
+) -> Stack:
+    """The mix that predicts best.
 
     Args:
-        opinions: of queries that the parts were not trained on, Q of them.
+        near: of Q queries, by parts that were not trained on them, but on the rest of their task.
+        far: of the same queries, by parts that were not trained on any query of their task.
         score: (Q, H) 0..1, NaN where not known.
-        row_weight: (Q,) what each query counts.
+        partner: (Q,) row of a query alike, -1 where there is none: what two alike are missed by together is the
+            estimate's error, for the luck of single answers is their own.
         parts: which may have a weight.
     """
-    rows, heads = np.nonzero(~np.isnan(score))
-    if rows.size < LEAST:
-        return default_stack(score.shape[1], parts)
-    target = score[rows, heads]
-    importance = row_weight[rows]
-    columns = np.stack([term[rows, heads] for term in opinions.terms()], axis=1).astype(np.float64)
     start = _defaults(parts)
-    base = logit(np.broadcast_to(opinions.prior, score.shape)[rows, heads]).astype(np.float64)
-    allowed = np.repeat([part in parts for part in PARTS], TERMS)
+    heads = score.shape[1]
+    gate = fit_gate(near.signals, far.signals)
+    cut = max(CUT, float(np.quantile(gate(near.signals), HOME))) if len(score) else CUT
+    stack = Stack(gate, start, np.zeros(heads), np.array([cut]), np.array(VARIANCE))
+    if (~np.isnan(score)).sum() < LEAST:
+        return stack
+    stack = _with_weights(stack, near, score, start > 0)
+    both, target = Opinions.concatenate([near, far]), np.concatenate([score, score])
+    importance = np.repeat([1.0, FAR_WEIGHT], len(score))
+    away = gate(both.signals)
+    quality = stack.quality(both, away)
+    mates = np.concatenate([partner, np.where(partner < 0, -1, partner + len(score))])
+    return replace(stack, variance=_variance(target - quality, _spread(both, away, quality), mates, importance))
+
+
+def _with_weights(stack: Stack, near: Opinions, score: Doubles, allowed: NDArray[np.bool_]) -> Stack:
+    """Weights and biases, fitted as if every query were at home."""
+    from scipy.optimize import minimize  # noqa: PLC0415 - of fitting alone: serving imports no scipy
+
+    rows, head = np.nonzero(~np.isnan(score))
+    common, own = near.halves()
+    terms = np.concatenate([common[rows], own[rows, head] * near.coverage[rows, head, None]], axis=1)
+    base = logit(np.broadcast_to(near.prior, score.shape)[rows, head]).astype(np.float64)
+    target, heads, count = score[rows, head], score.shape[1], stack.weight.size
+    pull = np.repeat([PULL_WEIGHT, PULL_BIAS], [count, heads])
+    wanted = np.append(stack.weight.ravel(), np.zeros(heads))
 
     def loss(values: Doubles) -> tuple[float, Doubles]:
-        weight, bias = values[: start.size], values[start.size :]
-        line = base + columns @ weight + bias[heads]
-        miss = importance * (sigmoid(line) - target)
-        total = float(importance @ (np.logaddexp(0, line) - target * line))
-        total += 0.5 * _PULL * float(((weight - start) ** 2).sum()) + 0.5 * _BIAS_PULL * float(bias @ bias)
-        slope_weight = columns.T @ miss + _PULL * (weight - start)
-        slope_bias = np.bincount(heads, miss, minlength=score.shape[1]) + _BIAS_PULL * bias
-        return total, np.concatenate([slope_weight, slope_bias])
+        line = base + terms @ values[:count] + values[count:][head]
+        moved, miss = values - wanted, sigmoid(line) - target
+        total = float((np.logaddexp(0, line) - target * line).sum()) + 0.5 * float(pull @ moved**2)
+        slope = np.append(terms.T @ miss, np.bincount(head, miss, minlength=heads))
+        return total, np.asarray(slope + pull * moved, np.float64)
 
-    bounds = [(0.0, 3.0 if each else 0.0) for each in allowed] + [(-2.0, 2.0)] * score.shape[1]
-    found = minimize(
-        loss, np.concatenate([start, np.zeros(score.shape[1])]), jac=True, method="L-BFGS-B", bounds=bounds
-    )
-    return Stack(found.x[: start.size], found.x[start.size :], np.array([NEAR_SD**2, FAR_SD**2]))
+    bounds = [(0.0, HIGHEST if each else 0.0) for each in allowed.ravel()] + [(-2.0, 2.0)] * heads
+    found = minimize(loss, wanted, jac=True, method="L-BFGS-B", bounds=bounds).x
+    return replace(stack, weight=found[:count].reshape(stack.weight.shape), bias=found[count:])
+
+
+def _variance(missed: Doubles, spread: Floats, mates: NDArray[np.int64], importance: Doubles) -> Doubles:
+    """(3,) from (Q, H) misses and (Q, H, 3) spread, by pairs of queries alike."""
+    from scipy.optimize import nnls  # noqa: PLC0415 - of fitting alone: serving imports no scipy
+
+    rows = np.flatnonzero(mates >= 0)
+    together = missed[rows] * missed[mates[rows]]
+    known = ~np.isnan(together)
+    if known.sum() < LEAST:
+        return np.array(VARIANCE)
+    weight = np.repeat(importance[rows][:, None], missed.shape[1], axis=1)[known]
+    terms = ((spread[rows] + spread[mates[rows]]) / 2)[known].astype(np.float64)
+    gram = (terms * weight[:, None]).T @ terms
+    gram += 1e-3 * np.trace(gram) * np.eye(len(gram)) / len(gram)
+    root = np.linalg.cholesky(gram)
+    found, _ = nnls(root.T, np.linalg.solve(root, (terms * weight[:, None]).T @ together[known]))
+    variance: Doubles = np.maximum(found, [LEAST_VARIANCE, LEAST_VARIANCE, 0.0])
+    return variance
+
+
+def _spread(opinions: Opinions, far: Floats, quality: Floats) -> Floats:
+    """(Q, H, 3) what an estimate's variance is made of: nearness, its want, and the members' disagreement."""
+    trust = (1 - far) * opinions.coverage
+    doubt = (quality * (1 - quality) * opinions.network_sd) ** 2
+    return np.stack([trust, 1 - trust, doubt], axis=2)
 
 
 def _defaults(parts: tuple[str, ...]) -> Doubles:
-    share = sum(_DEFAULT[part] for part in parts)
-    weights = [[_DEFAULT[part] / share, 0.0] * 2 if part in parts else [0.0] * TERMS for part in PARTS]
-    return np.array(weights).ravel()
+    share = sum(DEFAULTS[part] for part in parts)
+    return np.array([[DEFAULTS[part] / share if part in parts else 0.0 for part in PARTS]] * 2)

@@ -1,4 +1,7 @@
-"""What a prompt looks like: length, marks, digits, code, mathematics, options, script, tools. FEATURES numbers each."""
+"""What a prompt looks like: length, marks, digits, code, mathematics, options, script, tools. FEATURES numbers each.
+
+All texts lie in one byte buffer and are counted together: a loop over characters would cost more than the n-grams.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +18,16 @@ if TYPE_CHECKING:
 
     from predictors.base import Prompt
 
+    Bools = NDArray[np.bool_]
+    Index = NDArray[np.int64]
+
 _MARKS = b"\n?$\\^_=()[]{},.:;'\"%+-*/<>|#@`&!~"
-_OPTION = re.compile(r"(?m)^\s*\(?[A-Ja-j1-9][.):] ")
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-_NEGATION = re.compile(r"\b(?:not|except|least|false|incorrect|never|no)\b", re.IGNORECASE)
-_CODE = re.compile(r"\b(?:def|return|import|class|function|print|assert|lambda|SELECT|const|void)\b")
-_LATEX = re.compile(r"\\[a-zA-Z]+")
+_NEGATIONS = ("not ", "n't ", "except", "least", "never", "false")
+_CODE = ("def ", "return", "import ", "class ", "print(", "function", "lambda", "SELECT ", "const ", "void ", "```")
 _WORDS = re.compile(r"\w+")
 _TOOL_FEATURES = 9
+_RUNS = 6  # features of _runs
+_SHAPE = 7  # features of _shape
 
 
 def _byte_groups() -> NDArray[np.float64]:
@@ -37,8 +42,20 @@ def _byte_groups() -> NDArray[np.float64]:
     return table
 
 
+def _member(characters: bytes) -> Bools:
+    table = np.zeros(256, np.bool_)
+    table[list(characters)] = True
+    return table
+
+
 _GROUPS = _byte_groups()
 _RATIOS = slice(len(_MARKS), len(_MARKS) + 5)
+_SPACE = _member(b" \t\r\n\0")
+_DIGIT = _member(b"0123456789")
+_LETTER = _member(bytes(range(65, 91)) + bytes(range(97, 123)))
+_LABEL = _member(b"ABCDEFGHIJabcdefghij123456789")  # of an answer's option
+_AFTER_LABEL = _member(b".):")
+_BEFORE_LABEL = _member(b"\n(")
 
 
 def structure(prompts: Sequence[Prompt]) -> NDArray[np.float32]:
@@ -47,35 +64,50 @@ def structure(prompts: Sequence[Prompt]) -> NDArray[np.float32]:
         return np.zeros((0, FEATURES), np.float32)
     pieces = [prompt.text.encode("utf-8", "replace") for prompt in prompts]
     sizes = np.array([len(piece) for piece in pieces])
-    raw = np.frombuffer(b"".join(pieces), np.uint8).astype(np.int64)
-    owner = np.repeat(np.arange(len(pieces)) * 256, sizes)
-    histogram = np.bincount(owner + raw, minlength=len(pieces) * 256).reshape(-1, 256)
+    # A line break before each text and three after the last, so that its first line begins like the others.
+    raw = np.frombuffer(b"\n" + b"\n".join(pieces) + b"\n\n\n", np.uint8)
+    owner = np.repeat(np.arange(len(pieces)), sizes + 1)
+    body = raw[: owner.size]
+    histogram = np.bincount(owner * 256 + body, minlength=len(pieces) * 256).reshape(-1, 256)
     counts = histogram @ _GROUPS
     shares = counts[:, _RATIOS] / (sizes[:, None] + 1)
     shape = np.array([[*_shape(prompt.text), *_tools(prompt)] for prompt in prompts])
-    columns = [np.log1p(sizes)[:, None], np.log1p(counts), shares, shape]
+    columns = [np.log1p(sizes)[:, None], np.log1p(counts), shares, _runs(raw, owner, sizes), shape]
     return np.concatenate(columns, axis=1).astype(np.float32)
+
+
+def _runs(raw: NDArray[np.uint8], owner: Index, sizes: Index) -> NDArray[np.float64]:
+    """(Q, _RUNS): words, the longest of them, numbers, the longest of them, options, LaTeX commands."""
+    rows = sizes.size
+    words, longest = _run_lengths(~_SPACE[raw], owner, rows)
+    numbers, digits = _run_lengths(_DIGIT[raw], owner, rows)
+    size = owner.size
+    option = _BEFORE_LABEL[raw[:size]] & _LABEL[raw[1 : size + 1]] & _AFTER_LABEL[raw[2 : size + 2]]
+    command = (raw[:size] == ord("\\")) & _LETTER[raw[1 : size + 1]]
+    options, commands = (np.bincount(owner[mask], minlength=rows) for mask in (option, command))
+    return np.stack([*map(np.log1p, (words, longest, numbers, digits, options, commands))], axis=1)
+
+
+def _run_lengths(inside: Bools, owner: Index, rows: int) -> tuple[Index, Index]:
+    """Of runs of bytes in each text: how many, and the longest. No run crosses texts, for line breaks lie between."""
+    change = np.flatnonzero(inside[1:] != inside[:-1]) + 1
+    begin, end = change[::2], change[1::2]
+    whose = owner[begin]
+    count = np.bincount(whose, minlength=rows)
+    longest = np.zeros(rows, np.int64)
+    np.maximum.at(longest, whose, end - begin)
+    return count, longest
 
 
 def _shape(text: str) -> Iterator[float]:
     words = text.split()
-    numbers = _NUMBER.findall(text)
-    lines = text.count("\n") + 1
-    tail = text.rstrip()[-1:]
-    yield np.log1p(len(words))
+    tail = text[-16:].rstrip()[-1:]
     yield len(text) / (len(words) + 1)
     yield len(set(words)) / (len(words) + 1)
-    yield np.log1p(len(text) / lines)
-    yield np.log1p(len(_OPTION.findall(text)))
-    yield np.log1p(len(numbers))
-    yield np.log1p(max(map(len, numbers), default=0))
-    yield np.log1p(len(_NEGATION.findall(text)))
-    yield np.log1p(len(_CODE.findall(text)))
-    yield np.log1p(len(_LATEX.findall(text)))
-    yield np.log1p(text.count("    ") + text.count("\t"))
-    yield np.log1p(max(map(len, words), default=0))
-    yield float(tail == "?")
-    yield float(tail == ":")
+    yield np.log1p(len(text) / (text.count("\n") + 1))
+    yield np.log1p(sum(map(text.count, _NEGATIONS)))
+    yield np.log1p(sum(map(text.count, _CODE)))
+    yield float(tail == "?") - float(tail == ":")
     yield float(text[:1].islower())
 
 
@@ -85,10 +117,10 @@ def _tools(prompt: Prompt) -> list[float]:
         return [0.0] * _TOOL_FEATURES
     try:
         tools = json.loads(prompt.tools)
-    except ValueError:
+    except (ValueError, RecursionError):
         tools = []
     tools = tools if isinstance(tools, list) else [tools]
-    nodes = [node for tool in tools for node in _nodes(tool, 0)]
+    nodes = list(_nodes(tools))
     named = {word.lower() for word in _WORDS.findall(prompt.text)}
     offered = {word.lower() for word in _WORDS.findall(prompt.tools.replace("_", " "))}
     properties = [len(value) for key, value, _ in nodes if key == "properties" and isinstance(value, dict)]
@@ -106,14 +138,16 @@ def _tools(prompt: Prompt) -> list[float]:
     ]
 
 
-def _nodes(value: object, depth: int) -> Iterator[tuple[str, Any, int]]:
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield str(key), inner, depth
-            yield from _nodes(inner, depth + 1)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _nodes(inner, depth)
+def _nodes(root: object) -> Iterator[tuple[str, Any, int]]:
+    """Key, value and depth of every field of nested objects and lists."""
+    waiting: list[tuple[object, int]] = [(root, 0)]
+    while waiting:
+        value, depth = waiting.pop()
+        if isinstance(value, dict):
+            yield from ((str(key), inner, depth) for key, inner in value.items())
+            waiting += [(inner, depth + 1) for inner in value.values()]
+        elif isinstance(value, list):
+            waiting += [(inner, depth) for inner in value]
 
 
-FEATURES = 1 + _GROUPS.shape[1] + 5 + 15 + _TOOL_FEATURES
+FEATURES = 1 + _GROUPS.shape[1] + 5 + _RUNS + _SHAPE + _TOOL_FEATURES

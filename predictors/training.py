@@ -63,7 +63,8 @@ def train(
     if np.isnan(history.score).all():
         raise TrainingError("no score in any pool: there is nothing to learn from")
     tell = progress or (lambda _step, _share: None)
-    found = study(history, named_engine(encoder, encoder_key), folds=FOLDS, seed=seed, progress=tell)
+    source = named_engine(encoder, encoder_key)
+    found = study(history, source, folds=FOLDS, seed=seed, progress=tell, cell_size=cell_size)
     parts, _ = fit_parts(
         history,
         found.source,

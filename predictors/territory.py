@@ -1,0 +1,55 @@
+"""Where the tasks of a history lie in some space, and how far outside all of them a point is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
+
+RIDGE = 0.01  # added to the spread of every direction, as a share of the mean spread
+_LEAST = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Territory:
+    """G tasks in K dimensions that are scaled so that a task's points spread evenly.
+
+    Args:
+        scaling: (K, K) float32.
+        centres: (G, K) float32, scaled.
+    """
+
+    scaling: Floats
+    centres: Floats
+
+    def nearness(self, points: Floats) -> Floats:
+        """(Q, 1) minus the logarithm of the squared distance of (Q, K) points to the nearest task's centre."""
+        if not len(self.centres):
+            return np.zeros((len(points), 1), np.float32)
+        scaled = points @ self.scaling
+        squares = (scaled**2).sum(axis=1, keepdims=True) + (self.centres**2).sum(axis=1)
+        distance = (squares - 2 * scaled @ self.centres.T).min(axis=1, keepdims=True)
+        near: Floats = -np.log(np.maximum(distance, _LEAST)).astype(np.float32)
+        return near
+
+
+def fit_territory(points: Floats, task: NDArray[np.int64]) -> Territory:
+    """From (Q, K) points and their (Q,) tasks 0..G-1."""
+    number = int(task.max(initial=-1)) + 1
+    width = points.shape[1]
+    if not number or not width:
+        return Territory(np.eye(width, dtype=np.float32), np.zeros((0, width), np.float32))
+    member = (task[:, None] == np.arange(number)).astype(np.float32)
+    centres = (member.T @ points) / np.maximum(member.sum(axis=0)[:, None], 1)
+    inside = (points - centres[task]).astype(np.float64)
+    spread = inside.T @ inside / len(points)
+    values, vectors = np.linalg.eigh(spread)
+    floor = RIDGE * max(float(values.mean()), _LEAST)
+    scaling = ((vectors / np.sqrt(np.maximum(values, 0) + floor)) @ vectors.T).astype(np.float32)
+    return Territory(scaling, centres @ scaling)
