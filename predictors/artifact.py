@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,7 +58,7 @@ class Manifest:
         predictor: hybrid, retrieval or trained.
         models: names, in column order.
         aliases: usual name -> model, for names that are not models themselves.
-        encoder: its engine, and after a colon where training found its model.
+        encoder: its engine, and after a colon where training found its model; ./ is the artifact's own folder.
         encoder_hash: of the encoder's arrays.
         training: fingerprint of the texts and scores, queries, pools as (file name, rows).
         command: the command line that made it.
@@ -128,9 +128,10 @@ def load(folder: Path, encoder_at: str = "", encoder_key: str = "") -> Artifact:
         ArtifactError: it is missing, damaged, of a newer format or of an encoder that is not here.
     """
     manifest = _manifest(folder)
+    manifest = replace(manifest, encoder=at(manifest.encoder, encoder_at, folder))
     arrays = {name.removesuffix(".npy"): _array(folder / name, digest) for name, digest in manifest.files.items()}
     try:
-        return _assemble(manifest, arrays, engine(at(manifest.encoder, encoder_at), encoder_key))
+        return _assemble(manifest, arrays, engine(manifest.encoder, encoder_key))
     except EncoderError as error:
         raise ArtifactError(f"{folder}: {error}") from error
     except (KeyError, TypeError, ValueError) as error:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
@@ -106,9 +107,11 @@ def engine(spec: str, key: str = "") -> Engine:
     raise EncoderError(f"encoder {name!r} is not known; there are: {', '.join(ENGINES)}")
 
 
-def at(spec: str, place: str) -> str:
-    """The same engine elsewhere; where it was if no place is named."""
-    return f"{spec.partition(':')[0]}:{place}" if place else spec
+def at(spec: str, place: str, folder: Path) -> str:
+    """The same engine elsewhere; where it was if no place is named. One that begins with ./ is beside the artifact."""
+    name, _, before = spec.partition(":")
+    now = place or (str(folder / before) if before.startswith("./") else before)
+    return f"{name}:{now}" if now else name
 
 
 def _embedder(name: str, place: str, key: str) -> Embedder:

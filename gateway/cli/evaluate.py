@@ -117,6 +117,11 @@ def _subject(trained: Artifact, seed: int) -> Subject:
 
     def fit(pool: Pool) -> Fitted:
         recipe = trained.manifest
+        if "tuned" in recipe.training:
+            raise click.ClickException(
+                "the artifact's encoder was fine-tuned on outcomes of these queries, so that fitting the rest anew "
+                "would flatter it; evaluate it on a pool that it was not trained on"
+            )
         made = train([pool], encoder=recipe.encoder, predictor=recipe.predictor, seed=seed)
         return Fitted(made.predictor, made.held_out)
 

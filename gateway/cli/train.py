@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import click
 
@@ -12,6 +13,22 @@ from predictors.encoder import ENGINES, EncoderError
 from predictors.pool import PoolError, read_pool
 from predictors.registry import KINDS
 from predictors.training import TrainingError, train
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from predictors.artifact import Artifact
+    from predictors.pool import Pool
+
+
+TUNABLE = "minilm"
+
+
+class Options(TypedDict):
+    """What any training takes."""
+
+    predictor: str
+    cell_size: int
 
 
 def _known(_context: click.Context, _option: click.Parameter, encoder: str) -> str:
@@ -37,6 +54,12 @@ def _known(_context: click.Context, _option: click.Parameter, encoder: str) -> s
 @click.option("--encoder-key", default="", envvar="PARETOGATE_ENCODER_KEY", help="For an embeddings server.")
 @click.option("--predictor", default=KINDS[0], show_default=True, type=click.Choice(KINDS))
 @click.option(
+    "--fine-tune",
+    is_flag=True,
+    help="Fine-tune the encoder (minilm) on half of the queries first; the extra train, and better a GPU.",
+)
+@click.option("--epochs", default=6, show_default=True, type=click.IntRange(1), help="Of fine-tuning, at most.")
+@click.option(
     "--cell-size",
     default=1,
     show_default=True,
@@ -52,6 +75,8 @@ def command(
     encoder: str,
     encoder_key: str,
     predictor: str,
+    fine_tune: bool,
+    epochs: int,
     cell_size: int,
     seed: int,
 ) -> None:
@@ -60,21 +85,35 @@ def command(
     try:
         outcomes = [read_pool(path) for path in files]
         with click.progressbar(length=1000, label="train", file=sys.stderr) as bar:
-            steps = {name: done for done, name in enumerate(("folds", "tasks left out", "all queries"))}
+            names = [*["encoder"] * fine_tune, "folds", "tasks left out", "all queries"]
+            steps = {name: done for done, name in enumerate(names)}
 
             def tell(step: str, share: float) -> None:
                 bar.update(max(0, round(1000 * (steps[step] + share) / len(steps)) - bar.pos))
 
-            made = train(
-                outcomes,
-                encoder=encoder,
-                encoder_key=encoder_key,
-                predictor=predictor,
-                seed=seed,
-                cell_size=cell_size,
-                progress=tell,
-                command=_command_line(files, encoder, predictor, cell_size, seed),
-            )
+            line = _command_line(files, encoder, predictor, cell_size, seed)
+            options: Options = {"predictor": predictor, "cell_size": cell_size}
+            if fine_tune:
+                made = _tuned(
+                    outcomes,
+                    artifact,
+                    encoder,
+                    epochs=epochs,
+                    seed=seed,
+                    progress=tell,
+                    command=f"{line} --fine-tune --epochs {epochs}",
+                    **options,
+                )
+            else:
+                made = train(
+                    outcomes,
+                    encoder=encoder,
+                    encoder_key=encoder_key,
+                    seed=seed,
+                    progress=tell,
+                    command=line,
+                    **options,
+                )
         save(made, artifact)
     except (PoolError, EncoderError, TrainingError, ArtifactError) as error:
         raise click.ClickException(str(error)) from error
@@ -83,6 +122,27 @@ def command(
     measured = ", ".join(f"{name} {value:.3f}" for name, value in made.manifest.metrics.items())
     queries = made.manifest.training["queries"]
     click.echo(f"{artifact}: {len(made.manifest.models)} models, {queries} queries; held out: {measured or 'too few'}")
+
+
+def _tuned(
+    outcomes: Sequence[Pool],
+    artifact: Path,
+    encoder: str,
+    *,
+    epochs: int,
+    seed: int,
+    progress: Callable[[str, float], None],
+    command: str,
+    **options: Unpack[Options],
+) -> Artifact:
+    from predictors.finetune_train import train_tuned  # noqa: PLC0415 - what else is trained needs none of it
+
+    name, _, begin = encoder.partition(":")
+    if name not in {TUNABLE, ENGINES[0]}:
+        raise TrainingError(f"--fine-tune takes --encoder {TUNABLE} or {TUNABLE}:FOLDER, not {name}")
+    return train_tuned(
+        outcomes, artifact, begin=begin, epochs=epochs, seed=seed, progress=progress, command=command, **options
+    )
 
 
 def _command_line(files: list[Path], encoder: str, predictor: str, cell_size: int, seed: int) -> str:

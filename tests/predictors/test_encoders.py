@@ -127,10 +127,12 @@ def test_weights_that_are_missing_or_damaged_are_said(tmp_path: Path) -> None:
         engine("nobody")
 
 
-def test_a_place_replaces_another() -> None:
-    assert at("remote:http://a/v1#m", "http://b/v1#m") == "remote:http://b/v1#m"
-    assert at("minilm-onnx:/one", "") == "minilm-onnx:/one"
-    assert at("minilm-onnx", "/two") == "minilm-onnx:/two"
+def test_a_place_replaces_another(tmp_path: Path) -> None:
+    assert at("remote:http://a/v1#m", "http://b/v1#m", tmp_path) == "remote:http://b/v1#m"
+    assert at("minilm-onnx:/one", "", tmp_path) == "minilm-onnx:/one"
+    assert at("minilm-onnx", "/two", tmp_path) == "minilm-onnx:/two"
+    assert at("minilm:./encoder", "", tmp_path) == f"minilm:{tmp_path / 'encoder'}"
+    assert at("lexical", "", tmp_path) == "lexical"
 
 
 def remote(server: EmbeddingServer, model: str = "words", key: str = "") -> RemoteEmbedder:
