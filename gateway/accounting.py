@@ -148,6 +148,7 @@ class Accounts:
             answers.input_tokens.observe(decision.usage.input_tokens)
             answers.output_tokens.observe(decision.usage.output_tokens)
             answers.actual_cost.inc(decision.cost_usd)
+            self._metrics.keys.spent(decision.query.key, decision.cost_usd)
             answers.predicted_cost.inc(decision.expected.cost_usd)
             answers.predicted_quality.inc(decision.expected.quality)
             self._counterfactual(decision, answers)

@@ -33,6 +33,7 @@ from gateway.metrics import LoopLag, Metrics
 from gateway.pipeline import Pipeline
 from gateway.predicting.client import ServiceClient
 from gateway.promises import Promises
+from gateway.spending import Spending
 from gateway.upstream import Upstream
 from predictors.artifact import ArtifactError
 from predictors.registry import load_artifact
@@ -70,6 +71,7 @@ class Gateway:
             endpoints=[endpoint.name for endpoint in self.fleet.endpoints],
             providers={endpoint.model: endpoint.kind.value for endpoint in self.fleet.endpoints},
             folder=counted_in,
+            keys=[key.name for key in self.keyring],
         )
         self.metrics.configured(settings.fingerprint, wall())
         self._pipeline: Pipeline | None = None
@@ -88,8 +90,8 @@ class Gateway:
         async with AsyncExitStack() as stack:
             writer = self._writer = await self._open_log(stack)
             capacities = {endpoint.name: endpoint.capacity for endpoint in fleet.endpoints}
-            stores = await stack.enter_async_context(opened(settings.load, capacities, now, metrics.load))
-            book = stores.book
+            stores = await stack.enter_async_context(opened(settings.load, capacities, now, wall, metrics.load))
+            book, spending = stores.book, Spending(stores.allowances)
             promises = self._promises = Promises(fleet, columns, held_out, stores.sums)
             service = service_of(settings, metrics)
             estimator = await stack.enter_async_context(
@@ -135,7 +137,16 @@ class Gateway:
             await stack.enter_async_context(batcher.running())
             stack.enter_context(LoopLag(asyncio.get_running_loop(), metrics.loop_lag))
             self._gauges = Gauges(
-                fleet, metrics, book=book, promises=promises, health=health, truth=truth, batcher=batcher, now=now
+                fleet,
+                metrics,
+                book=book,
+                promises=promises,
+                health=health,
+                truth=truth,
+                batcher=batcher,
+                now=now,
+                keyring=self.keyring,
+                spending=spending,
             )
             if metrics.shared:
                 await stack.enter_async_context(background(self._gauges.keep_looking()))
@@ -158,6 +169,7 @@ class Gateway:
                 truth=truth,
                 accounts=accounts,
                 shared_loops=stores.loops,
+                spending=spending,
                 max_wait_s=settings.queue.max_wait_s,
                 draw=random.random,
                 now=now,
@@ -233,6 +245,7 @@ def application(
         lambda: gateway.keyring,
         control(gateway),
         lifespan=lifespan,
+        refused=gateway.metrics.keys.refused,
         body_limit=int(settings.server.max_body_mb * 2**20),
         ping_s=settings.server.ping_s,
         now=now,

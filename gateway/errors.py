@@ -27,7 +27,10 @@ GatewayError
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class GatewayError(Exception):
@@ -101,7 +104,15 @@ class NoHeadroomError(GatewayError):
 
 
 class RateLimitError(GatewayError):
+    """The key's own rate is used up; `rates` are the `x-ratelimit-*` headers that say so, without that prefix."""
+
     status, type, code, should_retry = 429, "rate_limit_error", "rate_limit_exceeded", True
+
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, rates: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.rates = dict(rates or {})
 
 
 class BudgetSpentError(GatewayError):

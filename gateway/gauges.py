@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+from gateway.core.problem import NANO
 from gateway.domain import MaxCost, MinQuality
 
 if TYPE_CHECKING:
@@ -12,11 +13,13 @@ if TYPE_CHECKING:
 
     from gateway.batcher import Batcher
     from gateway.core.fleet import Fleet
+    from gateway.core.keyring import Keyring
     from gateway.health import Health
     from gateway.load.base import LoadBook
     from gateway.load.truth import Truth
     from gateway.metrics import Metrics
     from gateway.promises import Keeping, Promises
+    from gateway.spending import Spending
 
 LOOK_S: Final = 1.0
 PER_1K: Final = 1_000  # queries
@@ -36,6 +39,8 @@ class Gauges:
         truth: Truth,
         batcher: Batcher,
         now: Callable[[], float],
+        keyring: Keyring,
+        spending: Spending,
     ) -> None:
         self._fleet = fleet
         self._metrics = metrics
@@ -45,6 +50,8 @@ class Gauges:
         self._truth = truth
         self._batcher = batcher
         self._now = now
+        self._keyring = keyring
+        self._spending = spending
         for endpoint in fleet.endpoints:
             metrics.endpoints.capacity[endpoint.name].set(endpoint.capacity.concurrency)
 
@@ -60,6 +67,9 @@ class Gauges:
         self._look_at_endpoints()
         for kept in self._promises:
             await self._look_at_promise(kept)
+        for key in self._keyring:
+            if (left := self._spending.left(key).nano) is not None:
+                self._metrics.keys.remaining(key.name, left / NANO)
         self._metrics.oldest.set(self._batcher.oldest_s)
 
     async def _look_at_load(self) -> None:

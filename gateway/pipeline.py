@@ -16,6 +16,7 @@ from gateway.core.retries import backoff
 from gateway.domain import ANYONE
 from gateway.errors import (
     DeadlineError,
+    GatewayError,
     NoHeadroomError,
     NoHealthyEndpointError,
     UpstreamBusyError,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from gateway.health import Health
     from gateway.load.redis_loops import SharedLoops
     from gateway.load.truth import Truth
+    from gateway.spending import Spending
     from gateway.upstream import Payload, Reply, Upstream
 
 MOST_ATTEMPTS: Final = 4  # endpoints that one query may meet
@@ -71,22 +73,30 @@ class Served:
 class Serving:
     """One query's scope, from its placement to its settlement."""
 
-    __slots__ = ("_accounts", "_decision", "_fleet", "_payload", "_pipeline", "_scope")
+    __slots__ = ("_accounts", "_decision", "_fleet", "_key", "_payload", "_pipeline", "_scope")
 
     def __init__(
-        self, pipeline: Pipeline, decision: Decision, payload: Payload, accounts: Accounts, fleet: Fleet
+        self,
+        pipeline: Pipeline,
+        decision: Decision,
+        payload: Payload,
+        *,
+        accounts: Accounts,
+        fleet: Fleet,
+        key: Key,
     ) -> None:
         self._pipeline = pipeline
         self._decision = decision
         self._payload = payload
         self._accounts = accounts
         self._fleet = fleet
+        self._key = key
         self._scope: AsyncExitStack | None = None
 
     async def __aenter__(self) -> Served:
         self._accounts.opened(self._decision)
         try:
-            reply, self._scope = await self._pipeline.begin(self._decision, self._payload)
+            reply, self._scope = await self._pipeline.begin(self._decision, self._payload, self._key)
         except BaseException as error:
             self._accounts.settle(self._decision, error)
             raise
@@ -119,6 +129,7 @@ class Pipeline:
         health: Health,
         truth: Truth,
         accounts: Accounts,
+        spending: Spending,
         shared_loops: SharedLoops | None = None,
         max_wait_s: float,
         draw: Callable[[], float],
@@ -131,6 +142,7 @@ class Pipeline:
         self._health = health
         self._truth = truth
         self._accounts = accounts
+        self._spending = spending
         self._loops = Loops()
         self._shared_loops = shared_loops
         self._max_wait_s = max_wait_s
@@ -176,7 +188,7 @@ class Pipeline:
     def routes(self) -> Mapping[str, Route]:
         return self._fleet.routes
 
-    def serve(self, query: Query, payload: Payload) -> Serving:
+    def serve(self, query: Query, payload: Payload, key: Key = ANYONE) -> Serving:
         """The scope of an answer that has begun. Leaving it frees the slot, closes the upstream and settles, once.
 
         Raises:
@@ -184,14 +196,16 @@ class Pipeline:
         """
         decision = Decision(query=query, watch=Stopwatch(query.arrived_at))
         decision.watch.lap("parse", self._now())
-        return Serving(self, decision, payload, self._accounts, self._fleet)
+        return Serving(self, decision, payload, accounts=self._accounts, fleet=self._fleet, key=key)
 
-    async def begin(self, decision: Decision, payload: Payload) -> tuple[Reply, AsyncExitStack]:
+    async def begin(self, decision: Decision, payload: Payload, key: Key = ANYONE) -> tuple[Reply, AsyncExitStack]:
         """Tries endpoints until one begins to answer; what it holds then is on the scope that comes with the reply.
 
         Another endpoint of the same model comes first, by its score; then the next best model. A sole endpoint is asked
         again.
         """
+        if key.limited:
+            await self._spending.admit(key)
         self._health.retries.earn()
         excluded: tuple[int, ...] = ()
         failure: UpstreamError | None = None
@@ -199,6 +213,8 @@ class Pipeline:
             async with AsyncExitStack() as attempt:
                 placement = await self._place(decision, excluded, failure)
                 await attempt.enter_async_context(placement.reservation)
+                if key.limited:
+                    await self._set_aside(key, decision, placement, attempt)
                 try:
                     reply = await self._open(decision, placement, payload, attempt)
                 except UpstreamError as error:
@@ -224,6 +240,16 @@ class Pipeline:
             if isinstance(failure, UpstreamBusyError):
                 raise
             raise failure from refusal
+
+    async def _set_aside(self, key: Key, decision: Decision, placement: Placement, attempt: AsyncExitStack) -> None:
+        """What the answer may cost, out of its key's allowance."""
+        try:
+            await attempt.enter_async_context(self._spending.reserve(key, decision))
+        except GatewayError:
+            placement.reservation.settle(0)
+            raise
+        finally:
+            decision.watch.lap("reserve", self._now())
 
     async def _open(self, decision: Decision, placement: Placement, payload: Payload, attempt: AsyncExitStack) -> Reply:
         """Sends the query to where it was placed, and tells its breaker how that went."""

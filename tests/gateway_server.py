@@ -88,6 +88,7 @@ async def serving(gateway: Gateway) -> AsyncIterator[str]:
         lambda: gateway.keyring,
         control(gateway),
         lifespan=lifespan,
+        refused=gateway.metrics.keys.refused,
         body_limit=int(gateway.settings.server.max_body_mb * 2**20),
         ping_s=gateway.settings.server.ping_s,
         now=now,

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from gateway.core.breaker import State
 from gateway.domain import Outcome
+from gateway.errors import NoHeadroomError, PermissionDeniedError, RateLimitError
 from gateway.metrics import PARTS, LoopLag, Metrics
 from gateway.metrics.lag import PERIOD_S
 from gateway.metrics.tally import Across, Counter, Gauge, Histogram, Tally
@@ -28,7 +29,7 @@ ROW = re.compile(r"^\| `(\w+)` \| (\w+) \| ?([\w, ]*?) ?\|", re.MULTILINE)
 
 def used() -> Metrics:
     """Every instrument with a value."""
-    metrics = Metrics(["auto"], ["small", "org/large"], ["one", "two"], {"small": "vllm"})
+    metrics = Metrics(["auto"], ["small", "org/large"], ["one", "two"], {"small": "vllm"}, keys=["shop"])
     for outcome in Outcome:
         answers = metrics.answers("auto", "small", outcome)
         answers.queries.inc()
@@ -44,6 +45,8 @@ def used() -> Metrics:
     metrics.routes.quality("auto", {"asked": 0.8, "realised": None})
     metrics.routes.cost("auto", {"asked": 0.5})
     metrics.load.sharing(shared=True)
+    metrics.keys.remaining("shop", 1.0)
+    metrics.keys.refused("shop", RateLimitError("no"))
     return metrics
 
 
@@ -182,3 +185,15 @@ def test_the_figures_of_all_processes_are_added_up(tmp_path: Path) -> None:
     assert alone.shared is not None
     assert memory.samples[0].value > 2**20  # one process, however many tallies it has
     assert {m.name for m in alone.shared.collect()} >= {"process_cpu_seconds", "process_start_time_seconds"}
+
+
+def test_a_caller_is_counted_by_its_configured_name_alone() -> None:
+    metrics = used()
+    for name in ("shop", "pg-secret"):
+        metrics.keys.spent(name, 0.5)
+        metrics.keys.refused(name, PermissionDeniedError("no"))
+    metrics.keys.refused("shop", NoHeadroomError("no"))
+    assert value(metrics, "paretogate_key_spend_usd_total", key="shop") == 0.5
+    assert value(metrics, "paretogate_key_rejections_total", key="shop", reason="permission") == 1
+    assert value(metrics, "paretogate_key_rejections_total", key="other", reason="permission") == 1
+    assert b"pg-secret" not in metrics.page()

@@ -30,12 +30,14 @@ from gateway.errors import (
 from gateway.estimator import Estimator, columns_for
 from gateway.feedback import DecisionLog
 from gateway.health import Health
+from gateway.load.allowance import MemoryAllowances
 from gateway.load.memory import MemoryLoadBook
 from gateway.load.sums import MemorySums
 from gateway.load.truth import Truth
 from gateway.metrics import Metrics
 from gateway.pipeline import Pipeline
 from gateway.promises import Promises
+from gateway.spending import Spending
 from tests.fakes import FakePredictor, held_out
 
 if TYPE_CHECKING:
@@ -151,6 +153,7 @@ async def house(upstream: FakeUpstream | None = None) -> AsyncIterator[House]:
             health=health,
             truth=Truth((), book, httpx.AsyncClient(), time.monotonic, random.random),
             accounts=accounts,
+            spending=Spending(MemoryAllowances(time.monotonic, lambda: 0.0)),
             max_wait_s=5.0,
             draw=lambda: 0.0,
             now=time.monotonic,

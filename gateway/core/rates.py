@@ -59,6 +59,18 @@ class RateWindow:
             return float("inf")
         return (self._slices[0][0] + SLICES) * SLICE_S - now
 
+    def room_in(self, amount: int, now: float) -> float:
+        """Seconds until so much may be taken, if nothing else is; infinite when it is more than the limit."""
+        self._forget(slice_at(now))
+        missing = amount + self._total - self.limit
+        if missing <= 0:
+            return 0.0
+        for number, taken in self._slices:
+            missing -= taken
+            if missing <= 0:
+                return (number + SLICES) * SLICE_S - now
+        return float("inf")
+
     def _forget(self, number: int) -> None:
         slices = self._slices
         while slices and slices[0][0] <= number - SLICES:

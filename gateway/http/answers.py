@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from gateway.errors import BudgetSpentError, GatewayError, InvalidKeyError, UpstreamRejectedError
+from gateway.errors import BudgetSpentError, GatewayError, InvalidKeyError, RateLimitError, UpstreamRejectedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,6 +79,8 @@ def error_headers(error: GatewayError) -> Headers:
     if error.retry_after is not None and not isinstance(error, BudgetSpentError):
         headers.append((b"retry-after", b"%d" % max(1, -int(-error.retry_after // 1))))
         headers.append((b"retry-after-ms", b"%d" % (error.retry_after * 1000)))
+    if isinstance(error, RateLimitError):
+        headers += [(b"x-ratelimit-" + name.encode(), value.encode()) for name, value in error.rates.items()]
     if isinstance(error, InvalidKeyError):
         headers.append((b"www-authenticate", b"Bearer"))
     return headers

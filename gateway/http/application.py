@@ -41,15 +41,17 @@ class Application(FastAPI):
         control: APIRouter,
         *,
         lifespan: Lifespan[Application],
+        refused: Callable[[str, GatewayError], None],
         body_limit: int,
         ping_s: float,
         now: Callable[[], float],
     ) -> None:
         super().__init__(title="Paretogate", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
         self._keyring = keyring
+        self._refused = refused
         self._hot: dict[str, Inference] = {}
         for surface in SURFACES:
-            inference = Inference(pipeline, keyring, surface, limit=body_limit, ping_s=ping_s, now=now)
+            inference = Inference(pipeline, keyring, surface, refused=refused, limit=body_limit, ping_s=ping_s, now=now)
             for prefix in PREFIXES:
                 self._hot[prefix + surface.path] = inference
                 self.router.routes.append(Route(prefix + surface.path, inference, methods=["POST"]))
@@ -81,6 +83,7 @@ class Application(FastAPI):
         try:
             scope[KEY] = visitor(self._keyring(), scope["path"], dict(scope["headers"]))
         except GatewayError as error:
+            self._refused("", error)
             await _respond(error)(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)

@@ -10,6 +10,7 @@ from hashlib import blake2b
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from gateway.domain import ANYONE
 from gateway.errors import GatewayError, InvalidRequestError, TooLargeError, UpstreamError, UpstreamToldError
 from gateway.http import answers
 from gateway.http.body import read
@@ -156,10 +157,12 @@ class Inference:
         keyring: Callable[[], Keyring],
         surface: Surface,
         *,
+        refused: Callable[[str, GatewayError], None],
         limit: int,
         ping_s: float,
         now: Callable[[], float],
     ) -> None:
+        self._refused = refused
         self._pipeline = pipeline
         self._keyring = keyring
         self._surface = surface
@@ -169,7 +172,7 @@ class Inference:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         arrived_at = self._now()
-        exchange = Exchange(scope, receive, send)
+        exchange, key = Exchange(scope, receive, send), ANYONE
         try:
             key = caller(self._keyring(), exchange.headers)  # before the body: a stranger's is not read
             call = read(await exchange.body(self._limit), exchange.headers, self._surface)
@@ -177,6 +180,7 @@ class Inference:
         except ClientGoneError:
             return
         except GatewayError as error:
+            self._refused(key.name, error)
             await exchange.fail(error)
         except Exception:
             log.exception("a request failed")
@@ -203,7 +207,7 @@ class Inference:
         if asked.continues:
             await pipeline.recall(asked)
         query = pipeline.admit(asked, key)
-        async with pipeline.serve(query, call) as served:
+        async with pipeline.serve(query, call, key) as served:
             if served.reply.streamed:
                 await _stream(exchange, served, self._surface)
                 return

@@ -6,8 +6,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gateway.load.allowance import MemoryAllowances
 from gateway.load.memory import MemoryLoadBook
 from gateway.load.redis import BUDGET_S, RedisLoadBook
+from gateway.load.redis_allowance import RedisAllowances
 from gateway.load.redis_loops import RedisLoops
 from gateway.load.sums import MemorySums
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from gateway.domain import Capacity
+    from gateway.load.allowance import AllowanceBook
     from gateway.load.base import LoadBook
     from gateway.load.redis_loops import SharedLoops
     from gateway.load.sums import SumsStore
@@ -28,20 +31,31 @@ class Stores:
 
     book: LoadBook
     sums: SumsStore
+    allowances: AllowanceBook
     loops: SharedLoops | None  # None: this process remembers for itself
 
 
 @asynccontextmanager
 async def opened(
-    settings: LoadSettings, capacities: Mapping[str, Capacity], now: Callable[[], float], observer: Sharing
+    settings: LoadSettings,
+    capacities: Mapping[str, Capacity],
+    now: Callable[[], float],
+    wall: Callable[[], float],
+    observer: Sharing,
 ) -> AsyncIterator[Stores]:
     """The stores, open until the block ends."""
     url = settings.redis.get_secret_value()
     if not url:
         observer.sharing(shared=True)
-        yield Stores(MemoryLoadBook(capacities, now), MemorySums(), None)
+        yield Stores(MemoryLoadBook(capacities, now), MemorySums(), MemoryAllowances(now, wall), None)
         return
     async with AsyncExitStack() as stack:
-        book = RedisLoadBook(capacities, url, now, prefix=settings.prefix, lease_s=settings.lease_s, observer=observer)
-        loops = RedisLoops(url, settings.prefix, BUDGET_S, now)
-        yield Stores(await stack.enter_async_context(book), book.sums, await stack.enter_async_context(loops))
+        prefix = settings.prefix
+        book = RedisLoadBook(capacities, url, now, prefix=prefix, lease_s=settings.lease_s, observer=observer)
+        allowances = RedisAllowances(url, now, wall, prefix=prefix, budget_s=BUDGET_S, replicas=lambda: book.replicas)
+        yield Stores(
+            await stack.enter_async_context(book),
+            book.sums,
+            await stack.enter_async_context(allowances.running()),
+            await stack.enter_async_context(RedisLoops(url, prefix, BUDGET_S, now)),
+        )

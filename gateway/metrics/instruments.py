@@ -11,6 +11,7 @@ from gateway.core.assignment import Step
 from gateway.core.problem import NANO
 from gateway.metrics import buckets
 from gateway.metrics.answers import OTHER, AnswerInstruments, Answers, FeedbackInstruments
+from gateway.metrics.keys import KeyInstruments
 from gateway.metrics.load import EndpointGauges, LogKeeping, Predictions, Sharing
 from gateway.metrics.promise import RouteGauges
 from gateway.metrics.tally import Across, Counter, Gauge, Histogram, Tally
@@ -34,6 +35,7 @@ class Metrics:
         endpoints: names.
         providers: by model, the kind of its endpoints; a model that is left out is `other`.
         folder: where the processes of one gateway add up what they count; None when there is only one.
+        keys: names.
     """
 
     def __init__(
@@ -42,7 +44,9 @@ class Metrics:
         models: Iterable[str],
         endpoints: Iterable[str],
         providers: Mapping[str, str] | None = None,
+        *,
         folder: Path | None = None,
+        keys: Iterable[str] = (),
     ) -> None:
         self.registry = CollectorRegistry()
         self._tally = tally = Tally(folder)
@@ -63,6 +67,7 @@ class Metrics:
         self.multiplier = self.routes.multiplier
         self.load = Sharing(tally)
         self.log = LogKeeping(tally)
+        self.keys = KeyInstruments(tally, keys)
         self._children: dict[tuple[str, str, str], Answers] = {}
         self._batches()
         self._service()
