@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.load.allowance import MemoryAllowances
+from gateway.load.kept_sums import KeptSums
 from gateway.load.memory import MemoryLoadBook
 from gateway.load.redis import BUDGET_S, RedisLoadBook
 from gateway.load.redis_allowance import RedisAllowances
@@ -47,7 +49,8 @@ async def opened(
     url = settings.redis.get_secret_value()
     if not url:
         observer.sharing(shared=True)
-        yield Stores(MemoryLoadBook(capacities, now), MemorySums(), MemoryAllowances(now, wall), None)
+        async with _sums_at(settings.sums) as sums:
+            yield Stores(MemoryLoadBook(capacities, now), sums, MemoryAllowances(now, wall), None)
         return
     async with AsyncExitStack() as stack:
         prefix = settings.prefix
@@ -59,3 +62,13 @@ async def opened(
             await stack.enter_async_context(allowances.running()),
             await stack.enter_async_context(RedisLoops(url, prefix, BUDGET_S, now)),
         )
+
+
+@asynccontextmanager
+async def _sums_at(path: str) -> AsyncIterator[SumsStore]:
+    if not path:
+        yield MemorySums()
+        return
+    kept = KeptSums(Path(path))
+    async with kept.running():
+        yield kept

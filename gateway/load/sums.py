@@ -57,3 +57,13 @@ class MemorySums:
     async def read(self, key: str) -> Mapping[str, float]:
         sums = self._sums.get(key)
         return {} if sums is None else dict(sums.fields)
+
+    def all(self) -> dict[str, dict[str, float]]:
+        """Every key's, as they stand."""
+        return {key: dict(sums.fields) for key, sums in self._sums.items()}
+
+    def restore(self, kept: Mapping[str, Mapping[str, float]]) -> None:
+        """Takes them up again, without forgetting."""
+        for key, fields in kept.items():
+            sums = self._sums.setdefault(key, Sums())
+            sums.fields.update(fields)

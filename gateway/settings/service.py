@@ -68,6 +68,8 @@ class LoadSettings(Section):
     """Before every key in Redis, so that several fleets can use one."""
     lease_s: Annotated[float, Field(ge=1, le=600)] = 15
     """Seconds after which the slots of a replica that died are free again. Living replicas renew theirs."""
+    sums: str = ""
+    """A file that keeps the promises' sums over a restart, where no Redis does. Empty: they begin anew."""
 
 
 class LogSettings(Section):

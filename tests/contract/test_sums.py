@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 
+from gateway.load.kept_sums import KeptSums
 from gateway.load.redis_sums import RedisSums
 from gateway.load.sums import MEMORY_QUERIES, MemorySums
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
 
     from gateway.load.sums import SumsStore
     from tests.redis_server import RedisServer
@@ -22,13 +24,17 @@ if TYPE_CHECKING:
     Opened: TypeAlias = Callable[[], AbstractAsyncContextManager[SumsStore]]
 
 
-@pytest.fixture(params=["memory", "redis"])
-def opened(request: pytest.FixtureRequest) -> Opened:
+@pytest.fixture(params=["memory", "file", "redis"])
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Opened:
     url = request.getfixturevalue("redis_url") if request.param == "redis" else None
 
     @asynccontextmanager
     async def opening() -> AsyncIterator[SumsStore]:
-        if url is None:
+        if request.param == "file":
+            kept = KeptSums(tmp_path / "sums.json")
+            async with kept.running():
+                yield kept
+        elif url is None:
             yield MemorySums()
         else:
             store = RedisSums(url, "test", 2.0)
