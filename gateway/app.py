@@ -30,6 +30,7 @@ from gateway.load.background import background
 from gateway.load.opening import opened
 from gateway.load.truth import Truth
 from gateway.metrics import LoopLag, Metrics
+from gateway.overview import Overview
 from gateway.pipeline import Pipeline
 from gateway.predicting.client import ServiceClient
 from gateway.promises import Promises
@@ -77,6 +78,13 @@ class Gateway:
         self._pipeline: Pipeline | None = None
         self._gauges: Gauges | None = None
         self._promises: Promises | None = None
+        self._overview: Overview | None = None
+        self._about = {
+            "started": wall(),
+            "demonstration": bool(demonstration),
+            "config": settings.fingerprint,
+            "predictor": "artifact" if self.artifact else "service" if settings.predictor.url else "priors",
+        }
         self._writer: Writer | None = None
 
     @asynccontextmanager
@@ -150,6 +158,17 @@ class Gateway:
             )
             if metrics.shared:
                 await stack.enter_async_context(background(self._gauges.keep_looking()))
+            self._overview = Overview(
+                fleet,
+                metrics=metrics,
+                book=book,
+                promises=promises,
+                health=health,
+                batcher=batcher,
+                log=self.log,
+                about=self._about,
+                wall=wall,
+            )
             accounts = Accounts(
                 fleet,
                 metrics=metrics,
@@ -175,7 +194,7 @@ class Gateway:
                 now=now,
             )
             yield
-            self._pipeline = self._gauges = None
+            self._pipeline = self._gauges = self._overview = None
 
     @property
     def pipeline(self) -> Pipeline:
@@ -190,6 +209,16 @@ class Gateway:
         if self._gauges is not None:
             await self._gauges.look()
         return self.metrics.page()
+
+    async def overview(self) -> dict[str, object]:
+        """What the page shows.
+
+        Raises:
+            GatewayError: the gateway is not ready.
+        """
+        if self._overview is None:
+            raise GatewayError("the gateway is not ready")
+        return await self._overview.look()
 
     async def decision(self, decision_id: str, whose: str | None) -> dict[str, object]:
         """What is known of a decision of this key (None: of any), in memory or in the log."""

@@ -49,6 +49,11 @@ class Keeping:
         self._served = 0  # by this replica
         self._levels: dict[float, float] = {}
 
+    @property
+    def curve(self) -> Curve:
+        """What its models give together, by the held-out sample."""
+        return self._curve
+
     def adopt(self, curve: Curve) -> None:
         """Another predictor's curve. The sums stay: they are what was promised and spent, whoever predicted it."""
         self.promise = Promise(curve, self.route.objective)

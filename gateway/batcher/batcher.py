@@ -67,6 +67,11 @@ class Batcher:
                 self._decider.close()
 
     @property
+    def waiting(self) -> int:
+        """Queries that wait for a decision or for room."""
+        return len(self._line)
+
+    @property
     def oldest_s(self) -> float:
         """How long the query that waits longest has waited; 0 when nobody does."""
         return max((self._now() - waiter.query.arrived_at for waiter in self._line), default=0.0)

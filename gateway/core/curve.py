@@ -7,7 +7,7 @@ is exact: no grid of multipliers is tried.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,6 +52,7 @@ class Curve:
     realised: Floats  # mean realised quality, never falling
     cost_usd: Floats  # mean predicted cost of a query, never falling
     cost_sd: Floats  # standard deviation of it between queries
+    singles: tuple[tuple[float, float], ...] = ()  # of each model alone: mean USD and mean realised quality
 
     @property
     def last(self) -> int:
@@ -70,7 +71,9 @@ def trace(sample: Sample, risk: float = 0.0) -> Curve:
     averaged = [sample.quality, filled_scores(sample), sample.cost_usd]
     counted = np.stack([*averaged, np.square(sample.quality), np.square(sample.cost_usd)])[:, rows]
     weight = sample.weight[rows] / sample.weight[rows].sum()
-    return _knots(*_climb(cost[rows], worth[rows], counted, weight))
+    curve = _knots(*_climb(cost[rows], worth[rows], counted, weight))
+    singles = np.average(counted[[2, 1]], axis=1, weights=weight)
+    return replace(curve, singles=tuple((float(usd), float(quality)) for usd, quality in singles.T))
 
 
 def filled_scores(sample: Sample) -> Floats:

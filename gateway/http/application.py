@@ -15,6 +15,7 @@ from gateway.errors import GatewayError, InvalidRequestError, NotAllowedError, N
 from gateway.http import answers
 from gateway.http.caller import KEY, visitor
 from gateway.http.description import completed
+from gateway.http.page import page
 from gateway.http.served import Inference, request_id
 from gateway.http.surface import SURFACES
 
@@ -57,6 +58,7 @@ class Application(FastAPI):
                 self.router.routes.append(Route(prefix + surface.path, inference, methods=["POST"]))
         for prefix in PREFIXES:
             self.include_router(control, prefix=prefix, include_in_schema=bool(prefix))
+        self.include_router(page(), include_in_schema=False)
         self.add_exception_handler(GatewayError, _gateway_error)
         self.add_exception_handler(Exception, _gateway_error)
         self.add_exception_handler(RequestValidationError, _invalid)

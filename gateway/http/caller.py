@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from gateway.domain import ANYONE
 from gateway.errors import InvalidKeyError, PermissionDeniedError
+from gateway.http.page import PAGE_PATHS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,8 +15,9 @@ if TYPE_CHECKING:
     from gateway.domain import Key
 
 KEY: Final = "paretogate.key"  # where the routes find the caller's key, in the ASGI scope
-FOR_ANYONE: Final = frozenset({"/livez", "/readyz"})  # probes carry no key, and tell nothing of use
-FOR_ADMINS: Final = frozenset({"/metrics"})
+# probes carry no key and tell nothing of use; the page itself is the same for everybody, what it shows is not in it
+FOR_ANYONE: Final = frozenset({"/livez", "/readyz", *PAGE_PATHS})
+FOR_ADMINS: Final = frozenset({"/metrics", "/overview"})
 
 
 def caller(keyring: Keyring, headers: Mapping[bytes, bytes]) -> Key:

@@ -37,6 +37,9 @@ class Service(Protocol):
 
     async def metrics_page(self) -> bytes: ...
 
+    async def overview(self) -> dict[str, object]:
+        """What the page at `/` shows."""
+
     def readiness(self) -> dict[str, str]:
         """What is not ready yet, and why; empty when everything is."""
 
@@ -74,6 +77,11 @@ def control(service: Service) -> APIRouter:
     _catalogue(routes, service)
     _records(routes, service)
     _probes(routes, service)
+
+    @routes.get("/overview")
+    async def overview() -> dict[str, object]:
+        return await service.overview()
+
     return routes
 
 

@@ -92,8 +92,8 @@ class FeedbackInstruments:
     """What feedback says, beside what was predicted for the same answers."""
 
     def __init__(self, tally: Tally) -> None:
-        self._count = Counter("paretogate_feedback", "Answers with feedback", ["route", "model"], tally=tally)
-        self._score = Counter(
+        self.count = Counter("paretogate_feedback", "Answers with feedback", ["route", "model"], tally=tally)
+        self.score = Counter(
             "paretogate_realised_quality", "Sum of realised quality, by feedback", ["route", "model"], tally=tally
         )
         self._predicted = Counter(
@@ -111,8 +111,8 @@ class FeedbackInstruments:
         )
 
     def scored(self, route: str, model: str, *, predicted: float, score: float) -> None:
-        self._count.labels(route, model).inc()
-        self._score.labels(route, model).inc(score)
+        self.count.labels(route, model).inc()
+        self.score.labels(route, model).inc(score)
         self._predicted.labels(route, model).inc(predicted)
         bin_name = BIN_NAMES[min(int(predicted * BINS), BINS - 1)]
         self._bin_count.labels(route, bin_name).inc()

@@ -15,6 +15,7 @@ from gateway.metrics.keys import KeyInstruments
 from gateway.metrics.load import EndpointGauges, LogKeeping, Predictions, Sharing
 from gateway.metrics.promise import RouteGauges
 from gateway.metrics.tally import Across, Counter, Gauge, Histogram, Tally
+from gateway.metrics.totals import totals
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from gateway.core.decision import Batch
     from gateway.domain import Outcome
+    from gateway.metrics.totals import Totals
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -149,6 +151,10 @@ class Metrics:
     def shared(self) -> bool:
         """Whether other processes tell what is counted here."""
         return self._tally.shared is not None
+
+    def totals(self) -> Totals:
+        """What has been counted since the start, by route and model."""
+        return totals(self._tally, self._instruments, self._feedback)
 
     def page(self) -> bytes:
         """All of it, in Prometheus' text format."""

@@ -200,8 +200,12 @@ class Tally:
 
     def collect(self) -> Iterable[Metric]:
         """What `CollectorRegistry` asks for."""
+        return self.look(*self.families.values())
+
+    def look(self, *families: Family[Number] | Family[Spread]) -> list[Metric]:
+        """These families, of all processes."""
         others = self.shared.others() if self.shared is not None else ()
-        return [family.metric(_gathered(family, others)) for family in self.families.values()]
+        return [family.metric(_gathered(family, others)) for family in families]
 
 
 def _gathered(family: Family[Number] | Family[Spread], others: Sequence[Other]) -> dict[Labels, list[float]]:

@@ -144,7 +144,7 @@ async def test_metrics_are_for_admins_and_probes_for_everybody(
     assert [(await get(session, f"{url}{prefix}{path}")).status for path in ("/livez", "/readyz")] == [200, 200]
 
 
-@pytest.mark.parametrize("path", ["/", "/openapi.json", "/v1/nothing", "/docs", "/v1/chat/completions"])
+@pytest.mark.parametrize("path", ["/v1/overview", "/openapi.json", "/v1/nothing", "/docs", "/v1/chat/completions"])
 async def test_a_stranger_is_not_told_which_paths_there_are(
     url: str, session: aiohttp.ClientSession, path: str
 ) -> None:
