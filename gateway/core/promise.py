@@ -38,13 +38,14 @@ MOST_BIAS = 0.2
 GOLDEN = (sqrt(5) - 1) / 2  # steps of the golden ratio fill the unit interval evenly, from any start
 
 # How surprise is believed and debt paid off. Set by tests/bench/promise.py: the predicted average within 0.3 points of
-# the goal from query 500 on, at most 3 % dearer than the offline optimum.
+# the goal from query 500 on, at most 3 % dearer than the offline optimum; where both cannot be had, the second.
 DOUBT = 6.0  # the square of the standard errors by which a surprise is shrunk
 PRIOR = 500.0  # queries by which the curve outweighs the first surprises: groups one after another are no new mix
 PRIOR_FADES = 1_000.0  # queries after which it does so by 1/e of that
 LEAST_SD = 0.02  # of one query's quality: even equal queries differ where a curve's jump is mixed
 FIRST_HORIZON = 400.0  # queries; early debts are noise: they have until then to cancel out
-LEAST_HORIZON = 60.0
+LEAST_HORIZON, MOST_HORIZON = 40.0, 400.0
+THRIFT = 0.05  # of the cost: what moving about the goal may add by the curve; the horizon is longer where it adds more
 HORIZON_SHARE = 0.12  # of n: an average over more queries may be mended over more
 BATCHES = 1.25  # no fewer than these batches: at less than half of one, paying off would overshoot
 MOST_DEBT = 25.0  # queries of quality 1; an end of the curve cannot wind it up further
@@ -96,6 +97,7 @@ class Promise:
             self._at = self._position_of(objective)
             self._goal = self._read(curve.predicted, self._at)
             self._sd = max(self._read(curve.predicted_sd, self._at), LEAST_SD)
+            self._horizon = self._thrifty()
             self._most_debt = self._credit = MOST_DEBT
             down, up = (TRADEOFF_REACH, TRADEOFF_REACH) if isinstance(objective, Tradeoff) else (np.inf, DEAREST)
             self._low, self._high = self._reach(self._at, down, up)
@@ -213,13 +215,30 @@ class Promise:
             foreseen = sums.foreseen - sums.steered * self._surprise(sums)
             return self._where(wanted * (sums.foreseen / foreseen if foreseen > 0 else 1.0))
         settled = aim + self._surprise(sums)
-        horizon = max(LEAST_HORIZON, FIRST_HORIZON - sums.steered, HORIZON_SHARE * sums.steered, BATCHES * count)
+        horizon = max(self._horizon, FIRST_HORIZON - sums.steered, HORIZON_SHARE * sums.steered, BATCHES * count)
         ordinary = ORDINARY * self._sd * sqrt(horizon / 2)
         power = max(1.0, abs(debt) / ordinary)
         at = self._where(settled)
         low, _ = self._reach(min(at, self._at), CHEAPER**power, 1.0)
         _, high = self._reach(max(at, self._at), 1.0, DEARER**power)
         return min(max(self._where(settled + debt / horizon), low), high)
+
+    def _thrifty(self) -> float:
+        """Queries: the shortest horizon over which chance's debts can be paid off at little more than the goal's cost.
+
+        Paying off moves the aim about the goal by sd / sqrt(2 x horizon). Cost curves upward, so the mean of a step up
+        and one down costs more than the goal does: most where the curve is steep.
+        """
+        horizon = LEAST_HORIZON
+        while horizon < MOST_HORIZON:
+            step = self._sd / sqrt(2 * horizon)
+            down, here, up = np.interp(
+                [self._goal - step, self._goal, self._goal + step], self._curve.predicted, self._curve.cost_usd
+            )
+            if (down + up) / 2 - here <= THRIFT * here:
+                break
+            horizon *= 1.1
+        return horizon
 
     def _reach(self, at: float, down: float, up: float) -> tuple[float, float]:
         """Positions whose multipliers are within these factors of `at`, and at least the knots on either side."""

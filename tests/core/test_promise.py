@@ -143,6 +143,38 @@ def test_a_change_of_prices_is_absorbed_without_oscillation() -> None:
     assert swings(after.quality, promise.goal) == 0
 
 
+def test_a_change_of_the_models_is_absorbed_without_oscillation() -> None:
+    """The dearest model goes, or comes: a new curve, the sums of before."""
+    whole = sample(seed=1)
+
+    def without_the_last(of: Sample) -> Sample:
+        return replace(
+            of,
+            quality=of.quality[:, :-1],
+            quality_sd=of.quality_sd[:, :-1],
+            score=of.score[:, :-1],
+            cost_usd=of.cost_usd[:, :-1],
+        )
+
+    few, many = Promise(trace(without_the_last(whole)), MinQuality(0.66)), Promise(trace(whole), MinQuality(0.66))
+    with_few = run(few, without_the_last(sample(seed=2, queries=3_000)), batch=16)
+    with_many = run(many, sample(seed=3, queries=3_000), batch=16, sums=with_few.sums)
+    again = run(few, without_the_last(sample(seed=4, queries=3_000)), batch=16, sums=with_many.sums)
+    for promise, held in ((few, with_few), (many, with_many), (few, again)):
+        assert held.quality.mean() == pytest.approx(promise.goal, abs=0.005)
+        assert swings(held.quality, promise.goal) == 0
+
+
+def test_where_quality_is_dear_chance_is_made_up_for_slowly() -> None:
+    """On the steep end of the curve, holding the average may cost little more than knowing all queries would."""
+    promise, dearer = Promise(trace(sample(seed=1)), MinQuality(0.74)), []
+    for seed in (2, 3, 4):
+        traffic = sample(seed=seed, queries=2_000)
+        held, best = run(promise, traffic), trace(replace(traffic, score=traffic.quality))
+        dearer.append(held.cost.mean() / np.interp(held.quality.mean(), best.predicted, best.cost_usd) - 1)
+    assert np.mean(dearer) < 0.02
+
+
 def test_an_end_of_the_curve_does_not_wind_it_up() -> None:
     """After 5,000 queries that nobody could serve well, ordinary ones are not overserved for long."""
     promise = Promise(trace(sample(seed=1)), MinQuality(0.74))
