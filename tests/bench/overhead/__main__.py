@@ -1,0 +1,176 @@
+"""What the gateway adds to a call, beside doing without one, the least that forwards, and other gateways.
+
+`make bench-overhead ARGS="--peers DIR"`. Needs a C compiler, wrk and redis-server.
+Rounds are interleaved, medians are told; the machine may be shared, so ratios within one run count, not figures across
+runs. With --peers, LiteLLM, Portkey and vllm-router are measured too, installed into DIR when they are not there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import platform
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from tests.bench.overhead import load, ours, peers, report
+from tests.bench.overhead.peers import Target
+from tests.bench.overhead.servers import free_port, rss_mb, start
+from tests.redis_server import RedisServer
+
+HERE = Path(__file__).parent
+SLOW_S = 2.0
+NO_STREAMS = ("auto, contended", "portkey")  # Portkey 1.15 answers 500 to them on Node 18
+BUSY_MS = 10  # of an answer of the contended fleet, which has one slot an endpoint
+
+
+class Bench:
+    """All servers of one run, and what has been measured."""
+
+    def __init__(self, stack: ExitStack, folder: Path, asked: argparse.Namespace) -> None:
+        self.stack = stack
+        self.folder = folder
+        self.asked = asked
+        self.upstream = folder / "upstream"
+        subprocess.run(["cc", "-O2", "-D_GNU_SOURCE", "-o", self.upstream, HERE / "upstream.c"], check=True)
+        load.write_prompts(folder / "prompts.txt")
+        self.direct = self.replying(0)
+        self.results: dict[str, Any] = {"rows": []}
+
+    def replying(self, delay_ms: int) -> Target:
+        """An upstream of its own."""
+        port = free_port()
+        start(self.stack, port, self.upstream, str(port), str(delay_ms), str(load.EVENTS))
+        return Target(f"http://127.0.0.1:{port}")
+
+    def gateway(self, upstream: Target, *flags: str, **wishes: Any) -> Target:  # noqa: ANN401 - of a configuration
+        config = self.folder / f"gateway-{free_port()}.json"
+        config.write_text(ours.configuration(f"{upstream.url}/v1", **wishes), encoding="utf-8")
+        return ours.serve(self.stack, config, *flags)
+
+    def bare(self) -> Target:
+        port = free_port()
+        app = ("-m", "uvicorn", "--app-dir", HERE, "--no-access-log", "--log-level", "critical", "--port", str(port))
+        address = self.direct.url + load.PATH
+        return Target(
+            f"http://127.0.0.1:{port}",
+            start(self.stack, port, sys.executable, *app, "bare:app", env={"UPSTREAM": address}),
+        )
+
+    def targets(self) -> dict[str, Target]:
+        """By the name of their row."""
+        found = {"direct": self.direct, "bare": self.bare()}
+        gateway = self.gateway(self.direct)
+        found["pinned"] = gateway
+        found["auto"] = Target(gateway.url, gateway.pid, "auto")
+        contended = self.gateway(self.replying(BUSY_MS), concurrency=1)
+        found["auto, contended"] = Target(contended.url, contended.pid, "auto")
+        if self.asked.peers:
+            self.asked.peers.mkdir(parents=True, exist_ok=True)
+            for name, peer in peers.PEERS.items():
+                found[name] = peer(self.stack, self.asked.peers.resolve(), f"{self.direct.url}/v1")
+        return found
+
+    def rates(self, targets: dict[str, Target], connections: int, *, stream: bool) -> None:
+        """Interleaved rounds of all targets; medians and the spread of the rates."""
+        rounds: dict[str, list[load.Taken]] = {name: [] for name in targets}
+        for target in targets.values():
+            load.until_it_answers(target, stream=stream)
+        for _ in range(self.asked.repeats):
+            for name, target in targets.items():
+                seconds = self.asked.seconds
+                rounds[name].append(
+                    load.wrk(target, self.folder, connections=connections, seconds=seconds, stream=stream)
+                )
+        for name, taken in rounds.items():
+            middle = load.Taken(*(median(column) for column in zip(*taken, strict=True)))
+            spread = [min(each.rate for each in taken), max(each.rate for each in taken)]
+            row = {"row": name, "connections": connections, "stream": stream, **middle._asdict(), "spread": spread}
+            self.results["rows"].append(row)
+            print(report.line(row), flush=True)
+
+    def workers(self) -> dict[str, float]:
+        """CPU µs of a pinned query, for one worker and for two, both on Redis."""
+        with RedisServer() as redis:
+            one, two = (self.gateway(self.direct, "--workers", count, redis=redis.url) for count in ("1", "2"))
+            taken: dict[str, list[float]] = {"one": [], "two": []}
+            for _ in range(self.asked.repeats):
+                for name, target in (("one", one), ("two", two)):
+                    taken[name].append(load.wrk(target, self.folder, connections=16, seconds=self.asked.seconds).cpu_us)
+            return {name: median(values) for name, values in taken.items()}
+
+    def first_chunks(self, targets: dict[str, Target]) -> dict[str, float]:
+        taken: dict[str, list[float]] = {name: [] for name in ("direct", "pinned", "auto")}
+        for _ in range(self.asked.repeats):
+            for name in taken:
+                taken[name] += asyncio.run(load.first_chunks_ms(targets[name], 100))
+        return {name: median(values) for name, values in taken.items()}
+
+    def slow(self) -> dict[str, float]:
+        """Of an answer of two seconds, with 64 clients: the share that is overhead, by the clock and by our headers."""
+        upstream = self.replying(round(SLOW_S * 1000))
+        gateway = self.gateway(upstream)
+        target = Target(gateway.url, gateway.pid, "auto")
+        plain, _ = asyncio.run(load.slow_answers(upstream, clients=64, rounds=3, answer_s=SLOW_S))
+        seconds, overheads = asyncio.run(load.slow_answers(target, clients=64, rounds=3, answer_s=SLOW_S))
+        return {
+            "p50": (load.share(seconds, 0.5) - load.share(plain, 0.5)) / SLOW_S,
+            "p99": (load.share(seconds, 0.99) - load.share(plain, 0.99)) / SLOW_S,
+            "told_p50": load.share(overheads, 0.5) / 1000 / SLOW_S,
+            "told_p99": load.share(overheads, 0.99) / 1000 / SLOW_S,
+        }
+
+    def run(self) -> None:
+        results, asked = self.results, self.asked
+        config = self.folder / "start.json"
+        config.write_text(ours.configuration(f"{self.direct.url}/v1"), encoding="utf-8")
+        starts = [ours.started(config) for _ in range(asked.repeats + 1)][1:]  # the first warms the files
+        results["start_s"], results["start_rss_mb"] = (median(column) for column in zip(*starts, strict=True))
+        targets = self.targets()
+        results["targets"] = {name: {"version": each.version, "flags": each.flags} for name, each in targets.items()}
+        before = ours.cached(targets["auto"])
+        for connections in asked.connections:
+            self.rates(targets, connections, stream=False)
+        computed, hit = (after - first for after, first in zip(ours.cached(targets["auto"]), before, strict=True))
+        results["cached_share"] = hit / max(1.0, computed + hit)
+        streams = {name: target for name, target in targets.items() if name not in NO_STREAMS}
+        self.rates(streams, 16, stream=True)
+        results["first_chunk_ms"] = self.first_chunks(targets)
+        results["parts_off"] = asyncio.run(load.parts_beside_total(targets["auto"], 200))
+        results["rss_mb"] = {name: rss_mb(each.pid) for name, each in targets.items() if each.pid}
+        results["slow"] = self.slow()
+        results["workers_cpu_us"] = self.workers()
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--seconds", type=int, default=2, help="of one round")
+    options.add_argument("--repeats", type=int, default=3)
+    options.add_argument("--connections", type=int, nargs="+", default=[1, 16, 64])
+    options.add_argument("--peers", type=Path, help="measures other gateways too, installed into this folder")
+    options.add_argument("--json", type=Path, help="where the figures go")
+    options.add_argument("--write", action="store_true", help="puts the table into docs/benchmarks.md")
+    asked = options.parse_args()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        bench = Bench(stack, folder, asked)
+        bench.results["machine"] = f"{platform.machine()}, Python {platform.python_version()}"
+        commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
+        bench.results["commit"] = commit.stdout.strip()
+        bench.run()
+        results = bench.results
+    print("\n".join(report.summary(results)))
+    if asked.json:
+        asked.json.write_text(json.dumps(results, indent=1), encoding="utf-8")
+    if asked.write:
+        report.write(results)
+
+
+if __name__ == "__main__":
+    main()

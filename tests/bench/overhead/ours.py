@@ -1,0 +1,66 @@
+"""The gateway as it is measured: one process, 14 models, the bundled artifact."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import httpx
+
+from tests.bench.overhead.peers import Target
+from tests.bench.overhead.servers import free_port, rss_mb, start, until_ready
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MODELS = 14
+AMPLE = 1000
+
+
+def configuration(upstream: str, *, concurrency: int = AMPLE, redis: str = "") -> str:
+    """JSON is YAML."""
+    names = [f"m{number}" for number in range(MODELS)]
+    capacity = {"concurrency": concurrency}
+    return json.dumps(
+        {
+            "version": 1,
+            "models": [
+                {"name": name, "price": {"input": 0.1 * n + 0.1, "output": n + 1}, "prior": {"quality": 0.4 + 0.03 * n}}
+                for n, name in enumerate(names)
+            ],
+            "endpoints": [{"name": name, "model": name, "url": upstream, "capacity": capacity} for name in names],
+            "routes": [{"name": "auto", "objective": {"min_quality": 0.6}}],
+            "predictor": {"artifact": "starter"},
+            "load": {"redis": redis},
+        }
+    )
+
+
+def serve(stack: ExitStack, config: Path, *flags: str) -> Target:
+    """A gateway of this configuration, until the stack closes."""
+    port = free_port()
+    pid = start(stack, port, sys.executable, "-m", "gateway", "serve", "--config", config, "--port", str(port), *flags)
+    target = Target(f"http://127.0.0.1:{port}", pid)
+    until_ready(f"{target.url}/readyz")
+    return target
+
+
+def started(config: Path) -> tuple[float, float]:
+    """Seconds from the command to being ready, and MB held then."""
+    with ExitStack() as stack:
+        began = time.monotonic()
+        target = serve(stack, config)
+        return time.monotonic() - began, rss_mb(target.pid)
+
+
+def cached(target: Target) -> tuple[float, float]:
+    """Predictions that were computed and that were remembered, so far."""
+    page = httpx.get(f"{target.url}/metrics").text
+    told = dict(line.rsplit(" ", 1) for line in page.splitlines() if line.startswith("paretogate_predictions_total"))
+    computed, hit = (
+        float(told[f'paretogate_predictions_total{{result="{result}"}}']) for result in ("computed", "cached")
+    )
+    return computed, hit
