@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -47,6 +48,16 @@ def test_a_new_pool_becomes_results_and_a_report(artifact: Path, tmp_path: Path)
     assert [each["queries"] for each in results["latency"]] == [1, 16, 64]
     assert str(tmp_path) not in json.dumps(results)
     assert (tmp_path / "out" / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_an_artifact_with_a_tuned_encoder_is_not_refitted_on_what_tuned_it(tmp_path: Path) -> None:
+    pool = made_pool(60)
+    made = train([pool])
+    training = {**made.manifest.training, "tuned": {"queries": 30}}
+    save(replace(made, manifest=replace(made.manifest, training=training)), tmp_path / "tuned")
+    files = ["--pool", str(write(pool, tmp_path / "same.jsonl")), "--artifact", str(tmp_path / "tuned")]
+    run = CliRunner().invoke(command, [*files, "--report", str(tmp_path / "out"), "--draws", "20"])
+    assert (run.exit_code, "evaluate it on a pool that it was not trained on" in run.output) == (1, True), run.output
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import asyncio
 import re
 import sys
 from contextlib import asynccontextmanager
+from io import BytesIO
 from pathlib import Path
 from signal import SIGTERM
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,10 @@ import pytest
 from aiohttp import web
 
 from gateway.app import Gateway
+from gateway.predicting.arrays import unpack
 from gateway.predicting.client import MISSES
+from gateway.predicting.wire import question
+from predictors.base import Prompt
 from tests.gateway_server import serving, settings
 from tests.predicting.services import Scripted, artifact, free_ports, reply, service, until
 from tests.running import running
@@ -129,6 +133,11 @@ async def test_a_real_process_serves_and_drains(tmp_path: Path) -> None:
                 assert (await answer.json())["status"] == "ok"
             async with session.get(f"{program.url}/metrics") as answer:
                 assert "paretogate_predictor_queries_total" in await answer.text()
+            odd = [Prompt(""), Prompt("\0\xff binary"), Prompt("日本語"), Prompt("z" * 1_000_000, "{no json")]
+            async with session.post(f"{program.url}/v1/predict", data=BytesIO(question(odd))) as answer:
+                arrays, _ = unpack(await answer.read())
+                assert arrays["quality"].shape == (4, 42)
+                assert ((arrays["quality"] >= 0) & (arrays["quality"] <= 1)).all()
         program.process.send_signal(SIGTERM)
         assert program.process.wait(30) == 0
     missing = [*PARETOGATE, "predictor", "--artifact", str(tmp_path)]

@@ -55,6 +55,18 @@ def test_a_sparse_wide_pool_is_read_alike_from_both_formats(tmp_path: Path, writ
     assert read_queries(path) == queries
 
 
+@pytest.mark.parametrize("write", [jsonl, parquet])
+def test_a_score_that_is_no_number_is_not_known_and_an_id_may_come_twice(tmp_path: Path, write: Any) -> None:  # noqa: ANN401 - either writer
+    rows = [
+        {"query_id": "a", "text": "one", "score:m": float("nan"), "cost:m": 0.0},
+        {"query_id": "a", "text": "two", "score:m": 1.0, "cost:m": float("nan")},
+    ]
+    pool = read_pool(write(tmp_path / f"pool.{write.__name__}", rows))
+    assert pool.queries.ids == ("a", "a")
+    np.testing.assert_array_equal(pool.score, [[np.nan], [1.0]])
+    np.testing.assert_array_equal(pool.cost, [[0.0], [np.nan]])
+
+
 def test_queries_are_read_without_looking_at_outcomes(tmp_path: Path) -> None:
     path = jsonl(tmp_path / "q.jsonl", [{"text": "one", "score:m": "nonsense"}, {"text": None, "query_id": "named"}])
     queries = read_queries(path)
