@@ -104,6 +104,25 @@ async def test_keys(api_key: str, kind: type[openai.APIStatusError], code: str |
     assert (type(error), error.code, len(client.sent)) == (kind, code, ONCE)
 
 
+async def test_a_keys_rate_is_a_rate_limit_that_passes() -> None:
+    async with client_of(Upstream(), token("team"), keys=[key("team", requests_per_minute=1)]) as client:
+        client.sdk.max_retries = 0
+        await client.ask()
+        error = await client.refused()
+    assert (type(error), error.code, error.type) == (openai.RateLimitError, "rate_limit_exceeded", "rate_limit_error")
+    assert error.response.headers["x-should-retry"] == "true"
+    assert 0 < int(error.response.headers["retry-after-ms"]) <= 65_000
+
+
+async def test_a_keys_budget_is_a_rate_limit_that_no_retry_helps() -> None:
+    upstream, poor = Upstream(), key("team", budget={"usd": 1e-9, "per": "day"})
+    async with client_of(upstream, token("team"), keys=[poor]) as client:
+        error = await client.refused()
+    assert (type(error), error.code, client.sent) == (openai.RateLimitError, "insufficient_quota", ["0"])
+    assert error.response.headers["x-should-retry"] == "false"
+    assert not upstream.asked
+
+
 @pytest.mark.parametrize(
     ("play", "kind", "code"),
     [
