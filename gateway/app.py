@@ -21,7 +21,7 @@ from gateway.core.story import told
 from gateway.core.window import Window
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.estimator import Estimator, columns_for
-from gateway.feedback import DecisionLog, Keep, Scoring, Store, Writer, no_decision
+from gateway.feedback import DecisionLog, Keep, Scoring, Writer, no_decision
 from gateway.gauges import Gauges
 from gateway.health import Health
 from gateway.http.application import Application
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
     from pydantic import SecretStr
 
+    from gateway.feedback.store import Store
     from gateway.predicting.wire import Description
     from gateway.settings import Settings
     from predictors.artifact import Artifact
@@ -327,7 +328,11 @@ def store_of(settings: Settings) -> Store | None:
         ConfigurationError: its URL cannot be used.
     """
     url = settings.log.url.get_secret_value()
-    return Store(url) if url else None
+    if not url:
+        return None
+    from gateway.feedback.store import Store  # noqa: PLC0415 - SQLAlchemy, only for who keeps a log
+
+    return Store(url)
 
 
 def api_keys(settings: Settings) -> dict[str, SecretStr]:

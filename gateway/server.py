@@ -82,6 +82,7 @@ def settle_memory() -> None:
     """What has been loaded is there to stay, and what a query makes has no cycles: look for garbage seldom."""
     gc.collect()
     gc.freeze()
+    gc.enable()
     gc.set_threshold(*GARBAGE)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gateway.errors import ConfigurationError, LogUnavailableError
-from gateway.feedback import Store
+from gateway.feedback.store import Store
 from gateway.lab.export import gather, write_pool
 from gateway.settings import read
 from predictors.pool_files import PoolError

@@ -3,7 +3,6 @@
 from gateway.feedback.recent import DecisionLog
 from gateway.feedback.row import Ended
 from gateway.feedback.scoring import Scoring, no_decision
-from gateway.feedback.store import Store
 from gateway.feedback.writer import Keep, Writer
 
-__all__ = ["DecisionLog", "Ended", "Keep", "Scoring", "Store", "Writer", "no_decision"]
+__all__ = ["DecisionLog", "Ended", "Keep", "Scoring", "Writer", "no_decision"]

@@ -10,9 +10,6 @@ from typing import TYPE_CHECKING
 from gateway.load.allowance import MemoryAllowances
 from gateway.load.kept_sums import KeptSums
 from gateway.load.memory import MemoryLoadBook
-from gateway.load.redis import BUDGET_S, RedisLoadBook
-from gateway.load.redis_allowance import RedisAllowances
-from gateway.load.redis_loops import RedisLoops
 from gateway.load.sums import MemorySums
 
 if TYPE_CHECKING:
@@ -52,6 +49,11 @@ async def opened(
         async with _sums_at(settings.sums) as sums:
             yield Stores(MemoryLoadBook(capacities, now), sums, MemoryAllowances(now, wall), None)
         return
+    # the client takes 50 ms to load: only for who shares
+    from gateway.load.redis import BUDGET_S, RedisLoadBook  # noqa: PLC0415
+    from gateway.load.redis_allowance import RedisAllowances  # noqa: PLC0415
+    from gateway.load.redis_loops import RedisLoops  # noqa: PLC0415
+
     async with AsyncExitStack() as stack:
         prefix = settings.prefix
         book = RedisLoadBook(capacities, url, now, prefix=prefix, lease_s=settings.lease_s, observer=observer)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 
-from gateway.feedback import Store
+from gateway.feedback.store import Store
 from tests.gateway_server import gateway, settings
 from tests.http.asking import ask, chat
 from tests.upstream_app import Upstream

@@ -10,8 +10,9 @@ from click.testing import CliRunner
 
 from gateway.cli import main
 from gateway.domain import Outcome
-from gateway.feedback import Ended, Store
+from gateway.feedback import Ended
 from gateway.feedback.row import row
+from gateway.feedback.store import Store
 from predictors.pool import read_pool
 from tests.feedback.decisions import FLEET, settled
 
