@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
@@ -17,6 +25,9 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
 REFUSED: Final = ("invalid", "too_large", "full", "expired", "failed")
+
+# A second series for every counter, which nothing reads.
+disable_created_metrics()  # type: ignore[no-untyped-call] # prometheus_client leaves it without types
 
 
 class EmbeddingCounts(Collector):

@@ -132,7 +132,9 @@ async def test_a_real_process_serves_and_drains(tmp_path: Path) -> None:
             async with session.get(f"{program.url}/healthz") as answer:
                 assert (await answer.json())["status"] == "ok"
             async with session.get(f"{program.url}/metrics") as answer:
-                assert "paretogate_predictor_queries_total" in await answer.text()
+                page = await answer.text()
+            assert "paretogate_predictor_queries_total" in page
+            assert "_created" not in page
             odd = [Prompt(""), Prompt("\0\xff binary"), Prompt("日本語"), Prompt("z" * 1_000_000, "{no json")]
             async with session.post(f"{program.url}/v1/predict", data=BytesIO(question(odd))) as answer:
                 arrays, _ = unpack(await answer.read())
