@@ -44,6 +44,7 @@ PATHS = {
     "/v1/feedback",
     "/v1/models",
     "/v1/models/{name}",
+    "/v1/overview",
     "/v1/responses",
 }
 INFERENCE = {"/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses"}
