@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from gateway.load.reservation import Reservation
     from gateway.metrics import Answers, Metrics
     from gateway.promises import Promises
-    from gateway.upstream import Reply
+    from gateway.telling import Telling
+    from gateway.tracing import Traces
+    from gateway.upstream import Payload, Reply
 
 OUTCOMES: Final[tuple[tuple[type[BaseException], Outcome], ...]] = (  # the first that fits
     (asyncio.CancelledError, Outcome.CANCELLED),
@@ -74,6 +76,8 @@ class Accounts:
         health: Health,
         log: DecisionLog,
         writer: Writer | None,
+        traces: Traces | None = None,
+        telling: Telling | None = None,
         now: Callable[[], float],
         wall: Callable[[], float],
     ) -> None:
@@ -83,12 +87,16 @@ class Accounts:
         self._health = health
         self._log = log
         self._writer = writer
+        self._traces = traces
+        self._telling = telling
         self._now = now
         self._wall = wall
 
-    def opened(self, decision: Decision) -> None:
+    def opened(self, decision: Decision, payload: Payload) -> None:
         """A query has been admitted."""
         self._log.open(decision)
+        if self._traces is not None:
+            self._traces.begin(decision, payload.path, payload.headers)
 
     def settle(self, decision: Decision, error: BaseException | None) -> None:
         """A query has ended, with this error or well. Called once."""
@@ -100,6 +108,10 @@ class Accounts:
         self._count(decision, decision.outcome)
         if self._writer is not None:
             self._writer.add(Ended(decision, self._fleet, self._wall()))
+        if self._traces is not None:
+            self._traces.end(decision, self._fleet)
+        if self._telling is not None:
+            self._telling.tell(decision)
 
     async def close(self, decision: Decision, reply: Reply, placement: Placement) -> None:
         """An upstream's part is over: what it used is charged, before its slot is freed."""

@@ -35,6 +35,7 @@ from gateway.pipeline import Pipeline
 from gateway.predicting.client import ServiceClient
 from gateway.promises import Promises
 from gateway.spending import Spending
+from gateway.telling import Telling
 from gateway.upstream import Upstream
 from predictors.artifact import ArtifactError
 from predictors.registry import load_artifact
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from gateway.feedback.store import Store
     from gateway.predicting.wire import Description
     from gateway.settings import Settings
+    from gateway.tracing import Traces
     from predictors.artifact import Artifact
 
 now: Final = time.monotonic  # the base of every loop's clock; uvloop's own has whole milliseconds only
@@ -170,6 +172,12 @@ class Gateway:
                 about=self._about,
                 wall=wall,
             )
+            traces = traces_of(settings)
+            if traces is not None:
+                stack.callback(traces.close)
+            telling = Telling(wall) if settings.telemetry.decisions else None
+            if telling is not None:
+                stack.enter_context(telling.running())
             accounts = Accounts(
                 fleet,
                 metrics=metrics,
@@ -177,6 +185,8 @@ class Gateway:
                 health=health,
                 log=self.log,
                 writer=writer,
+                traces=traces,
+                telling=telling,
                 now=now,
                 wall=wall,
             )
@@ -333,6 +343,21 @@ def store_of(settings: Settings) -> Store | None:
     from gateway.feedback.store import Store  # noqa: PLC0415 - SQLAlchemy, only for who keeps a log
 
     return Store(url)
+
+
+def traces_of(settings: Settings) -> Traces | None:
+    """Spans, or None where they are not asked for; then nothing of them is even imported.
+
+    Raises:
+        ConfigurationError: the extra is not installed.
+    """
+    if not settings.telemetry.traces:
+        return None
+    try:
+        from gateway.tracing import Traces  # noqa: PLC0415 - of the extra otel
+    except ImportError as error:
+        raise ConfigurationError("telemetry.traces: needs the extra: pip install 'paretogate[otel]'") from error
+    return Traces(wall=wall, now=now)
 
 
 def api_keys(settings: Settings) -> dict[str, SecretStr]:

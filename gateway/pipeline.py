@@ -94,7 +94,7 @@ class Serving:
         self._scope: AsyncExitStack | None = None
 
     async def __aenter__(self) -> Served:
-        self._accounts.opened(self._decision)
+        self._accounts.opened(self._decision, self._payload)
         try:
             reply, self._scope = await self._pipeline.begin(self._decision, self._payload, self._key)
         except BaseException as error:

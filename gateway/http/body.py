@@ -76,7 +76,7 @@ class Call:
     include_usage: bool
     continues: tuple[str, ...]  # the tool calls that it answers, and the response that it goes on from
     preferences: Preferences
-    headers: Mapping[str, str]  # those that go on to the upstream
+    headers: dict[str, str]  # those that go on to the upstream
 
     @property
     def path(self) -> str:

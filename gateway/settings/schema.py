@@ -17,6 +17,7 @@ from gateway.settings.service import (
     PredictorSettings,
     QueueSettings,
     ServerSettings,
+    TelemetrySettings,
     WindowSettings,
 )
 
@@ -44,6 +45,8 @@ class Settings(Section):
     """Where load is kept."""
     log: LogSettings = LogSettings()
     """Where decisions are kept."""
+    telemetry: TelemetrySettings = TelemetrySettings()
+    """Traces, and a line for each decision."""
     server: ServerSettings = ServerSettings()
     """The service itself."""
 

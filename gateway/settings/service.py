@@ -88,6 +88,16 @@ class LogSettings(Section):
     """How many may wait to be written; the next ones are dropped and counted. No query ever waits for the log."""
 
 
+class TelemetrySettings(Section):
+    """What is told of each query, beside the metrics. Never a prompt, an answer or a secret."""
+
+    traces: bool = False
+    """Whether spans go to an OpenTelemetry collector, by OTLP over HTTP. Where it is, the usual `OTEL_EXPORTER_OTLP_…`
+    variables say. Needs the extra `otel`."""
+    decisions: bool = False
+    """Whether each decision that has ended is one JSON line on standard output."""
+
+
 class ServerSettings(Section):
     """How it takes requests, answers and ends."""
 

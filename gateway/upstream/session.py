@@ -17,7 +17,7 @@ from gateway.upstream.reply import Begun, Reply
 from gateway.upstream.wire import Address, Answer, post
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, MutableMapping
     from types import TracebackType
 
     from pydantic import SecretStr
@@ -39,7 +39,7 @@ class Payload(Protocol):
         """After the endpoint's URL."""
 
     @property
-    def headers(self) -> Mapping[str, str]: ...
+    def headers(self) -> MutableMapping[str, str]: ...
 
     @property
     def stream(self) -> bool: ...

@@ -37,7 +37,7 @@ class Payload:
     """A chat completion that is not streamed."""
 
     fields: Mapping[str, Any]
-    headers: Mapping[str, str]
+    headers: dict[str, str]
     path: str = PATH
     stream: bool = False
     include_usage: bool = False
