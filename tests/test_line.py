@@ -115,6 +115,34 @@ def test_whoever_ran_out_of_time_is_told_and_nobody_else() -> None:
     assert jump(story()) == (3.0, "no room for 3.0 s", False)
 
 
+def test_whoever_may_not_wait_at_all_is_looked_at_once() -> None:
+    async def story() -> tuple[list[str], str]:
+        waiting = line()
+        waiter = waiting.join(arriving("a", patience=0.0), ())
+        await waiting.until_due(never)
+        taken = names(waiting.take())
+        waiting.settle(held=1)
+        await waiting.until_due(never)
+        with pytest.raises(NoHeadroomError) as caught:
+            await waiter.placed
+        return taken, caught.value.message
+
+    assert jump(story()) == (["a"], "no room for 0.0 s")
+
+
+def test_what_the_last_batch_met_is_no_reason_to_refuse_whoever_comes_alone_later() -> None:
+    async def story() -> list[str]:
+        waiting = line(pace=1.0)
+        held = waiting.join(arriving("held"), ())
+        waiting.take()
+        waiting.settle(held=1)
+        waiting.leave(held)
+        waiting.join(arriving("later", patience=0.5), ())
+        return names(waiting.take())
+
+    assert jump(story()) == ["later"]
+
+
 def test_the_line_wakes_when_something_outside_changes_by_itself() -> None:
     async def story() -> float:
         waiting, started = line(), now()

@@ -31,6 +31,7 @@ class Waiter(Generic[T]):
     excluded: tuple[int, ...]  # endpoints that failed it already
     placed: asyncio.Future[T]
     review_at: float = inf  # when it is to be decided again, should nothing happen before
+    looked_at: bool = False  # a batch has had it
 
     @property
     def query(self) -> Query:
@@ -94,7 +95,7 @@ class Line(Generic[T]):
         waiting = len(self) - 1
         if waiting >= self._max_size:
             self._send_away(self._turns.last(), f"{waiting} queries are waiting already")
-        elif self._window.contended and self._prospects.hopeless(query, self._rivals(waiter)):
+        elif waiting and self._window.contended and self._prospects.hopeless(query, self._rivals(waiter)):
             self._send_away(waiter, "too many wait for it to be placed in its time")
         if placed.done():
             placed.result()
@@ -134,7 +135,10 @@ class Line(Generic[T]):
         """The next batch. Its members stay in line until they leave."""
         ready = (waiter for waiter in self._turns.in_turn() if not waiter.placed.done())
         self._window.seal(self._now())
-        return list(islice(ready, self._window.max_size))
+        batch = list(islice(ready, self._window.max_size))
+        for waiter in batch:
+            waiter.looked_at = True
+        return batch
 
     def settle(self, held: int) -> None:
         """The batch was decided, and this many of it found no room."""
@@ -174,6 +178,12 @@ class Line(Generic[T]):
 
     def _refuse_late(self) -> None:
         now = self._now()
-        late = [waiter for waiter in self if waiter.query.deadline_at <= now and not waiter.placed.done()]
+        late = [waiter for waiter in self if self._is_late(waiter, now) and not waiter.placed.done()]
         for waiter in late:
             self._send_away(waiter, f"no room for {now - waiter.query.arrived_at:.1f} s")
+
+    @staticmethod
+    def _is_late(waiter: Waiter[T], now: float) -> bool:
+        """Whoever may not wait at all is looked at once before: there may be room."""
+        query = waiter.query
+        return query.deadline_at <= now and (waiter.looked_at or query.deadline_at > query.arrived_at)
