@@ -41,6 +41,7 @@ class House:
     health: Health
     metrics: Metrics
     promises: Promises
+    decider: Decider
 
     def decision(
         self, text: str = "0.5 hello", target: str = "auto", *, patience: float = 5.0, **wishes: object
@@ -60,7 +61,9 @@ class House:
 
 
 @asynccontextmanager
-async def house(*, cheap: int = 2, dear: int = 2, max_waiting: int = 100, quality: float = 0.6) -> AsyncIterator[House]:
+async def house(
+    *, cheap: int = 2, dear: int = 2, max_waiting: int = 100, quality: float = 0.6, solver_s: float = 0.05
+) -> AsyncIterator[House]:
     fleet = Fleet(
         [Model("cheap", Price(1, 1)), Model("dear", Price(100, 100))],
         [
@@ -80,10 +83,10 @@ async def house(*, cheap: int = 2, dear: int = 2, max_waiting: int = 100, qualit
             Estimator(fleet, columns, predictor, metrics, budget_s=5.0, cache_size=100)
         )
         shared = {"promises": promises, "health": health, "metrics": metrics, "now": time.monotonic}
-        decider = Decider(fleet, estimator, book, queues=dict, solver_s=0.05, draw=random.random, **shared)  # type: ignore[arg-type]
+        decider = Decider(fleet, estimator, book, queues=dict, solver_s=solver_s, draw=random.random, **shared)  # type: ignore[arg-type]
         batcher = Batcher(fleet, decider, book, window=Window(0.001, 64), max_waiting=max_waiting, **shared)  # type: ignore[arg-type]
         await stack.enter_async_context(batcher.running())
-        yield House(fleet, batcher, book, health, metrics, promises)
+        yield House(fleet, batcher, book, health, metrics, promises, decider)
         assert sum((await book.held()).values()) == 0
 
 
@@ -131,6 +134,25 @@ async def test_capacity_is_never_exceeded_and_everybody_is_served() -> None:
             group.create_task(client(its, number))
     assert 0 < most["cheap-1"] <= 2
     assert 0 < most["dear-1"] <= 2
+
+
+@pytest.mark.parametrize("dead", [False, True], ids=["late", "dead"])
+async def test_a_solver_that_is_late_or_dead_fails_nobody(dead: bool, caplog: pytest.LogCaptureFixture) -> None:  # noqa: FBT001 - by id
+    async with house(cheap=1, dear=1, solver_s=0.05 if dead else 1e-9) as its:
+        if dead:
+            its.decider.close()
+
+        async def serve() -> Decision:
+            decision = its.decision()
+            async with place(its, decision):
+                return decision
+
+        async with asyncio.TaskGroup() as group:
+            served = [group.create_task(serve()) for _ in range(8)]
+        steps = {decision.batch.step for task in served if (decision := task.result()).batch}
+        assert "incumbent" in steps
+        assert steps <= {"incumbent", "argmin"}
+        assert ("the solver failed" in caplog.text) is dead
 
 
 async def test_clients_that_leave_at_any_moment_leave_no_lease() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import ceil
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     from gateway.load.reservation import Reservation
     from gateway.metrics import Metrics
     from gateway.promises import Promises, Terms
+
+log = logging.getLogger(__name__)
 
 PINNED_USD_PER_SECOND: Final = 1e-6  # sends a pinned query to the faster of its endpoints; nothing else is weighed
 PATIENCE: Final = 0.5  # share of its time that a query waits for the endpoint it likes best
@@ -213,7 +216,7 @@ class Decider:
         )
 
     async def _solve(self, problem: Problem) -> Assignment:
-        """On the solver's thread where rows bind; each query's own best needs none."""
+        """On the solver's thread where rows bind; each query's own best needs none. Late or dead, it is not missed."""
         assignment = separable(problem)
         if assignment is not None:
             return assignment
@@ -222,6 +225,9 @@ class Decider:
             async with asyncio.timeout(LONGEST_SOLVE * self._solver_s):
                 assignment = await loop.run_in_executor(self._solver, self._on_thread, problem)
         except TimeoutError:
+            return at_once(problem)
+        except Exception:
+            log.exception("the solver failed on a batch of %d", problem.shape[0])
             return at_once(problem)
         self._warm = assignment.warm
         return assignment
