@@ -26,7 +26,7 @@ from tests.redis_server import RedisServer
 
 HERE = Path(__file__).parent
 SLOW_S = 2.0
-NO_STREAMS = ("auto, contended", "portkey")  # Portkey 1.15 answers 500 to them on Node 18
+NO_STREAMS = ("auto, contended", "pinned, logged", "portkey")  # Portkey 1.15 answers 500 to them on Node 18
 BUSY_MS = 10  # of an answer of the contended fleet, which has one slot an endpoint
 
 
@@ -69,6 +69,7 @@ class Bench:
         gateway = self.gateway(self.direct)
         found["pinned"] = gateway
         found["auto"] = Target(gateway.url, gateway.pid, "auto")
+        found["pinned, logged"] = self.gateway(self.direct, log=f"sqlite:///{self.folder}/log.sqlite")
         contended = self.gateway(self.replying(BUSY_MS), concurrency=1)
         found["auto, contended"] = Target(contended.url, contended.pid, "auto")
         if self.asked.peers:

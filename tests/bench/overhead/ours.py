@@ -20,7 +20,7 @@ MODELS = 14
 AMPLE = 1000
 
 
-def configuration(upstream: str, *, concurrency: int = AMPLE, redis: str = "") -> str:
+def configuration(upstream: str, *, concurrency: int = AMPLE, redis: str = "", log: str = "") -> str:
     """JSON is YAML."""
     names = [f"m{number}" for number in range(MODELS)]
     capacity = {"concurrency": concurrency}
@@ -35,6 +35,7 @@ def configuration(upstream: str, *, concurrency: int = AMPLE, redis: str = "") -
             "routes": [{"name": "auto", "objective": {"min_quality": 0.6}}],
             "predictor": {"artifact": "starter"},
             "load": {"redis": redis},
+            "log": {"url": log},
         }
     )
 
