@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import json
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
@@ -158,6 +159,7 @@ def main() -> None:
     options.add_argument("--json", type=Path, help="where the figures go")
     options.add_argument("--write", action="store_true", help="puts the table into docs/benchmarks.md")
     asked = options.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the servers are stopped
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         bench = Bench(stack, folder, asked)
