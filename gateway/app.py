@@ -35,21 +35,21 @@ from gateway.pipeline import Pipeline
 from gateway.predicting.client import ServiceClient
 from gateway.promises import Promises
 from gateway.spending import Spending
-from gateway.telling import Telling
 from gateway.upstream import Upstream
 from predictors.artifact import ArtifactError
 from predictors.registry import load_artifact
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from pydantic import SecretStr
 
     from gateway.feedback.store import Store
+    from gateway.load.opening import Stores
     from gateway.predicting.wire import Description
     from gateway.settings import Settings
-    from gateway.tracing import Traces
     from predictors.artifact import Artifact
 
 now: Final = time.monotonic  # the base of every loop's clock; uvloop's own has whole milliseconds only
@@ -100,8 +100,7 @@ class Gateway:
         health = Health(fleet, now)
         async with AsyncExitStack() as stack:
             writer = self._writer = await self._open_log(stack)
-            capacities = {endpoint.name: endpoint.capacity for endpoint in fleet.endpoints}
-            stores = await stack.enter_async_context(opened(settings.load, capacities, now, wall, metrics.load))
+            stores = await stack.enter_async_context(self._open_load())
             book, spending = stores.book, Spending(stores.allowances)
             promises = self._promises = Promises(fleet, columns, held_out, stores.sums)
             service = service_of(settings, metrics)
@@ -172,12 +171,6 @@ class Gateway:
                 about=self._about,
                 wall=wall,
             )
-            traces = traces_of(settings)
-            if traces is not None:
-                stack.callback(traces.close)
-            telling = Telling(wall) if settings.telemetry.decisions else None
-            if telling is not None:
-                stack.enter_context(telling.running())
             accounts = Accounts(
                 fleet,
                 metrics=metrics,
@@ -185,8 +178,6 @@ class Gateway:
                 health=health,
                 log=self.log,
                 writer=writer,
-                traces=traces,
-                telling=telling,
                 now=now,
                 wall=wall,
             )
@@ -248,6 +239,10 @@ class Gateway:
         if about.estimated is not None and self._promises is not None:
             await self._promises.scored(about.target, score, about.estimated)
         self.metrics.scored(about.target, about.model, predicted=about.predicted, score=score)
+
+    def _open_load(self) -> AbstractAsyncContextManager[Stores]:
+        capacities = {endpoint.name: endpoint.capacity for endpoint in self.fleet.endpoints}
+        return opened(self.settings.load, capacities, now, wall, self.metrics.load)
 
     async def _open_log(self, stack: AsyncExitStack) -> Writer | None:
         """The log's writer, where there is a log. It outlives what serves queries, so it is entered first."""
@@ -343,21 +338,6 @@ def store_of(settings: Settings) -> Store | None:
     from gateway.feedback.store import Store  # noqa: PLC0415 - SQLAlchemy, only for who keeps a log
 
     return Store(url)
-
-
-def traces_of(settings: Settings) -> Traces | None:
-    """Spans, or None where they are not asked for; then nothing of them is even imported.
-
-    Raises:
-        ConfigurationError: the extra is not installed.
-    """
-    if not settings.telemetry.traces:
-        return None
-    try:
-        from gateway.tracing import Traces  # noqa: PLC0415 - of the extra otel
-    except ImportError as error:
-        raise ConfigurationError("telemetry.traces: needs the extra: pip install 'paretogate[otel]'") from error
-    return Traces(wall=wall, now=now)
 
 
 def api_keys(settings: Settings) -> dict[str, SecretStr]:

@@ -12,9 +12,11 @@ import aiohttp
 import numpy as np
 import pytest
 
-from gateway.app import Gateway
+from gateway.app import Gateway, now, wall
 from gateway.domain import Outcome
+from gateway.load.allowance import MemoryAllowances
 from gateway.load.memory import MemoryLoadBook
+from gateway.load.opening import Stores
 from gateway.load.sums import MemorySums
 from predictors.artifact import Artifact, Manifest
 from tests.fakes import FakePredictor, held_out
@@ -185,8 +187,8 @@ class Rigged(Gateway):
             self.artifact = Artifact(predictor, outcomes, manifest, np.zeros(0, np.uint64))
 
     @asynccontextmanager
-    async def _open_load(self) -> AsyncIterator[tuple[StuckBook, MemorySums]]:
-        yield self.book, MemorySums()
+    async def _open_load(self) -> AsyncIterator[Stores]:
+        yield Stores(self.book, MemorySums(), MemoryAllowances(now, wall), None)
 
 
 async def still_serves(url: str, cheap: Upstream) -> None:
