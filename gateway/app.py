@@ -1,59 +1,48 @@
-"""The composition root: the only file that knows every class."""
+"""The gateway as a whole: what stays while configurations come and go, and the one that is served by now."""
 
 from __future__ import annotations
 
 import asyncio
-import random
-import time
-from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
+import logging
+import os
+from contextlib import ExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
-import httpx
-
-from gateway.accounting import Accounts
-from gateway.batcher import Batcher, Decider
 from gateway.core.describe import describe
-from gateway.core.fleet import Fleet
-from gateway.core.keyring import Keyring
-from gateway.core.listing import Listing
 from gateway.core.story import told
-from gateway.core.window import Window
 from gateway.errors import ConfigurationError, GatewayError
-from gateway.estimator import Estimator, columns_for
 from gateway.feedback import DecisionLog, Keep, Scoring, Writer, no_decision
-from gateway.gauges import Gauges
-from gateway.health import Health
+from gateway.generation import Generation, House, api_keys, artifact_of, fleet_of, manifest_of, now, wall
 from gateway.http.application import Application
 from gateway.http.control import control
 from gateway.load.background import background
-from gateway.load.opening import opened
-from gateway.load.truth import Truth
+from gateway.load.opening import Stores, opened
 from gateway.metrics import LoopLag, Metrics
-from gateway.overview import Overview
-from gateway.pipeline import Pipeline
-from gateway.predicting.client import ServiceClient
-from gateway.promises import Promises
+from gateway.reload import Watch
+from gateway.settings import read
 from gateway.spending import Spending
-from gateway.upstream import Upstream
-from predictors.artifact import ArtifactError
-from predictors.registry import load_artifact
+from gateway.succession import Succession, succession
+from gateway.telling import Telling
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
-    from pydantic import SecretStr
-
+    from gateway.core.fleet import Fleet
+    from gateway.core.keyring import Keyring
+    from gateway.core.listing import Listing
     from gateway.feedback.store import Store
-    from gateway.load.opening import Stores
-    from gateway.predicting.wire import Description
+    from gateway.pipeline import Pipeline
     from gateway.settings import Settings
-    from predictors.artifact import Artifact
+    from gateway.tracing import Traces
 
-now: Final = time.monotonic  # the base of every loop's clock; uvloop's own has whole milliseconds only
-wall: Final = time.time  # noqa: TID251 - handed out here, for dates alone
+__all__ = ["Gateway", "api_keys", "application", "artifact_of", "fleet_of", "now", "wall"]
+
+AT_START: Final = ("load", "log", "server", "telemetry")  # sections that say what is opened once
+LOOK_S: Final = 1.0
+
+log = logging.getLogger(__name__)
 
 
 class Gateway:
@@ -62,154 +51,121 @@ class Gateway:
     def __init__(
         self, settings: Settings, *, demonstration: frozenset[str] = frozenset(), counted_in: Path | None = None
     ) -> None:
-        self.settings = settings
-        self.fleet = fleet_of(settings)
-        self.keyring = Keyring([key.build() for key in settings.keys])
-        self.listing = Listing(self.fleet, int(wall()), demonstration=demonstration)
-        self.artifact = artifact_of(settings)
+        self.current = Generation(settings, demonstration=demonstration)
+        self._demonstration = demonstration
+        self._succession: Succession | None = None
+        self._house: House | None = None
         self.log = DecisionLog(settings.server.decisions)
         self.store = store_of(settings)
+        fleet = self.current.fleet
         self.metrics = Metrics(
-            routes=self.fleet.routes,
-            models=[model.name for model in self.fleet.models],
-            endpoints=[endpoint.name for endpoint in self.fleet.endpoints],
-            providers={endpoint.model: endpoint.kind.value for endpoint in self.fleet.endpoints},
+            routes=fleet.routes,
+            models=fleet.model_index,
+            endpoints=fleet.endpoint_index,
+            providers={endpoint.model: endpoint.kind.value for endpoint in fleet.endpoints},
             folder=counted_in,
-            keys=[key.name for key in self.keyring],
+            keys=[key.name for key in self.current.keyring],
         )
         self.metrics.configured(settings.fingerprint, wall())
-        self._pipeline: Pipeline | None = None
-        self._gauges: Gauges | None = None
-        self._promises: Promises | None = None
-        self._overview: Overview | None = None
-        self._about = {
-            "started": wall(),
-            "demonstration": bool(demonstration),
-            "config": settings.fingerprint,
-            "predictor": "artifact" if self.artifact else "service" if settings.predictor.url else "priors",
-        }
-        self._writer: Writer | None = None
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Opens everything that has to be closed, and closes it in turn."""
-        settings, fleet, metrics = self.settings, self.fleet, self.metrics
-        predictor = self.artifact.predictor if self.artifact else None
-        held_out = self.artifact.held_out if self.artifact else None
-        columns = columns_for(fleet.models, predictor, held_out)
-        health = Health(fleet, now)
-        async with AsyncExitStack() as stack:
-            writer = self._writer = await self._open_log(stack)
-            stores = await stack.enter_async_context(self._open_load())
-            book, spending = stores.book, Spending(stores.allowances)
-            promises = self._promises = Promises(fleet, columns, held_out, stores.sums)
-            service = service_of(settings, metrics)
-            estimator = await stack.enter_async_context(
-                Estimator(
-                    fleet,
-                    columns,
-                    predictor,
-                    metrics,
-                    budget_s=settings.predictor.budget_ms / 1000,
-                    cache_size=settings.predictor.cache,
-                    service=service,
-                )
-            )
-            if service is not None:
-                await stack.enter_async_context(service.running(partial(adopt, fleet, promises, estimator)))
-            client = await stack.enter_async_context(httpx.AsyncClient())
-            truth = Truth(fleet.endpoints, book, client, now, random.random)
-            await stack.enter_async_context(truth.running())
-            decider = Decider(
-                fleet,
-                estimator,
-                book,
-                promises=promises,
-                health=health,
-                metrics=metrics,
-                queues=truth.queues,
-                solver_s=settings.window.solver_ms / 1000,
-                draw=random.random,
-                now=now,
-            )
-            batcher = Batcher(
-                fleet,
-                decider,
-                book,
-                promises=promises,
-                health=health,
-                metrics=metrics,
-                window=Window(settings.window.max_wait_ms / 1000, settings.window.max_size),
-                max_waiting=settings.queue.max_size,
-                now=now,
-            )
-            upstream = await stack.enter_async_context(Upstream(api_keys(settings), now=now, wall=wall))
-            await stack.enter_async_context(batcher.running())
-            stack.enter_context(LoopLag(asyncio.get_running_loop(), metrics.loop_lag))
-            self._gauges = Gauges(
-                fleet,
-                metrics,
-                book=book,
-                promises=promises,
-                health=health,
-                truth=truth,
-                batcher=batcher,
-                now=now,
-                keyring=self.keyring,
-                spending=spending,
-            )
-            if metrics.shared:
-                await stack.enter_async_context(background(self._gauges.keep_looking()))
-            self._overview = Overview(
-                fleet,
-                metrics=metrics,
-                book=book,
-                promises=promises,
-                health=health,
-                batcher=batcher,
-                log=self.log,
-                about=self._about,
-                wall=wall,
-            )
-            accounts = Accounts(
-                fleet,
-                metrics=metrics,
-                promises=promises,
-                health=health,
-                log=self.log,
-                writer=writer,
-                now=now,
-                wall=wall,
-            )
-            self._pipeline = Pipeline(
-                fleet,
-                estimator=estimator,
-                batcher=batcher,
-                upstream=upstream,
-                health=health,
-                truth=truth,
-                accounts=accounts,
-                shared_loops=stores.loops,
-                spending=spending,
-                max_wait_s=settings.queue.max_wait_s,
-                draw=random.random,
-                now=now,
-            )
-            yield
-            self._pipeline = self._gauges = self._overview = None
+    @property
+    def settings(self) -> Settings:
+        return self.current.settings
+
+    @property
+    def fleet(self) -> Fleet:
+        return self.current.fleet
+
+    @property
+    def keyring(self) -> Keyring:
+        return self.current.keyring
+
+    @property
+    def listing(self) -> Listing:
+        return self.current.listing
 
     @property
     def pipeline(self) -> Pipeline:
-        if self._pipeline is None:
+        if self.current.pipeline is None or self._house is None:
             raise GatewayError("the gateway is not ready")
-        return self._pipeline
+        return self.current.pipeline
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Serves by the configuration, and by those that are taken up while it runs."""
+        async with self._opened() as house, succession(house, self.current) as generations:
+            self._house, self._succession = house, generations
+            try:
+                yield
+            finally:
+                self._house = self._succession = None
+
+    @asynccontextmanager
+    async def _opened(self) -> AsyncIterator[House]:
+        """What outlives every configuration; the log's writer outlives what serves queries."""
+        async with self._open_log() as writer, self._open_load() as stores:
+            traces, telling = traces_of(self.settings), Telling(wall) if self.settings.telemetry.decisions else None
+            house = House(
+                self.metrics,
+                self.log,
+                writer,
+                stores,
+                Spending(stores.allowances),
+                wall(),
+                traces=traces,
+                telling=telling,
+            )
+            with ExitStack() as stack:
+                if traces is not None:
+                    stack.callback(traces.close)
+                if telling is not None:
+                    stack.enter_context(telling.running())
+                stack.enter_context(LoopLag(asyncio.get_running_loop(), self.metrics.loop_lag))
+                async with background(*([self._keep_looking()] if self.metrics.shared else ())):
+                    yield house
+
+    def _open_load(self) -> AbstractAsyncContextManager[Stores]:
+        capacities = {endpoint.name: endpoint.capacity for endpoint in self.fleet.endpoints}
+        return opened(self.settings.load, capacities, now, wall, self.metrics.load)
+
+    async def reload(self, read: Callable[[], Settings]) -> bool:
+        """Takes up what is read, as a whole or not at all. Queries go on by what they were begun with.
+
+        Returns whether it was taken up; why not is logged.
+        """
+        if self._succession is None:
+            return False
+        try:
+            settings = await asyncio.to_thread(read)
+            if settings == self.settings and await asyncio.to_thread(self.current.same_artifact):
+                self.metrics.reloaded(good=True)
+                return True
+            self._check(settings)
+            made = await asyncio.to_thread(Generation, settings, demonstration=self._demonstration, before=self.current)
+            await self._succession.take_up(made)
+            self.current = made
+        except GatewayError as error:
+            log.error("the configuration stays as it was: %s", error.message)  # noqa: TRY400 - the operator's, to mend
+            self.metrics.reloaded(good=False)
+            return False
+        self.metrics.reloaded(good=True)
+        self.metrics.configured(settings.fingerprint, wall())
+        log.warning("a new configuration is served: %s", settings.fingerprint)
+        return True
+
+    def _check(self, settings: Settings) -> None:
+        for name in AT_START:
+            if getattr(settings, name) != getattr(self.settings, name):
+                raise ConfigurationError(f"{name}: is read at the start alone; restart to change it")
+        if self.settings.keys and not settings.keys:
+            raise ConfigurationError("keys: the last one is gone, and everybody could call; restart to mean it")
 
     def readiness(self) -> dict[str, str]:
-        return {} if self._pipeline is not None else {"gateway": "starting or stopping"}
+        return {} if self._house is not None else {"gateway": "starting or stopping"}
 
     async def metrics_page(self) -> bytes:
-        if self._gauges is not None:
-            await self._gauges.look()
+        if self._house is not None and self.current.gauges is not None:
+            await self.current.gauges.look()
         return self.metrics.page()
 
     async def overview(self) -> dict[str, object]:
@@ -218,15 +174,22 @@ class Gateway:
         Raises:
             GatewayError: the gateway is not ready.
         """
-        if self._overview is None:
+        if self._house is None or self.current.overview is None:
             raise GatewayError("the gateway is not ready")
-        return await self._overview.look()
+        return await self.current.overview.look()
+
+    async def _keep_looking(self) -> None:
+        """For ever: whichever process is asked tells the most of all of them."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            if self.current.gauges is not None:
+                await self.current.gauges.look()
 
     async def decision(self, decision_id: str, whose: str | None) -> dict[str, object]:
         """What is known of a decision of this key (None: of any), in memory or in the log."""
         found = self.log.find(decision_id)
         if found is not None and whose in (None, found.query.key):
-            return describe(found, self.fleet)
+            return describe(found, found.fleet or self.fleet)
         kept = None if found is not None or self._writer is None else await self._writer.story(decision_id)
         if kept is None or whose not in (None, kept.key):
             raise no_decision(decision_id)
@@ -236,27 +199,34 @@ class Gateway:
         about = await Scoring(self.log, self._writer, wall).take(decision_id, score, comment, whose)
         if about is None:
             return
-        if about.estimated is not None and self._promises is not None:
-            await self._promises.scored(about.target, score, about.estimated)
+        promises = self.current.promises
+        if about.estimated is not None and promises is not None:
+            await promises.scored(about.target, score, about.estimated)
         self.metrics.scored(about.target, about.model, predicted=about.predicted, score=score)
 
-    def _open_load(self) -> AbstractAsyncContextManager[Stores]:
-        capacities = {endpoint.name: endpoint.capacity for endpoint in self.fleet.endpoints}
-        return opened(self.settings.load, capacities, now, wall, self.metrics.load)
+    @property
+    def _writer(self) -> Writer | None:
+        return self._house.writer if self._house is not None else None
 
-    async def _open_log(self, stack: AsyncExitStack) -> Writer | None:
-        """The log's writer, where there is a log. It outlives what serves queries, so it is entered first."""
+    @asynccontextmanager
+    async def _open_log(self) -> AsyncIterator[Writer | None]:
+        """The log's writer, where there is a log."""
         if self.store is None:
-            return None
-        log = self.settings.log
-        keep = Keep(prompts=log.prompts, days=log.retention_days, rows=log.max_rows, buffer=log.buffer)
+            yield None
+            return
+        its = self.settings.log
+        keep = Keep(prompts=its.prompts, days=its.retention_days, rows=its.max_rows, buffer=its.buffer)
         writer = Writer(self.store, keep, scores=self.log.score, observer=self.metrics.log, wall=wall)
-        await stack.enter_async_context(writer.running())
-        return writer
+        async with writer.running():
+            yield writer
 
 
 def application(
-    settings: Settings, *, demonstration: frozenset[str] = frozenset(), counted_in: Path | None = None
+    settings: Settings,
+    *,
+    demonstration: frozenset[str] = frozenset(),
+    counted_in: Path | None = None,
+    source: Path | None = None,
 ) -> Application:
     """The ASGI application of a configuration.
 
@@ -264,6 +234,7 @@ def application(
         settings: the configuration.
         demonstration: names of models that only demonstrate.
         counted_in: a folder in which the processes of one gateway add up what they count.
+        source: the file that the settings were read from, to be read again when it changes; None: they stay.
 
     Raises:
         ConfigurationError: the predictor's artifact cannot be used, or does not know a model's `like`.
@@ -273,7 +244,11 @@ def application(
     @asynccontextmanager
     async def lifespan(_: Application) -> AsyncIterator[None]:
         async with gateway.running():
-            yield
+            if source is None:
+                yield
+                return
+            async with watching(gateway, source).running():
+                yield
 
     return Application(
         lambda: gateway.pipeline,
@@ -287,43 +262,14 @@ def application(
     )
 
 
-def fleet_of(settings: Settings) -> Fleet:
-    models = [model.build() for model in settings.models]
-    names = tuple(model.name for model in models)
-    endpoints = [endpoint.build() for endpoint in settings.endpoints]
-    return Fleet(models, endpoints, [route.build(names) for route in settings.routes])
+def watching(gateway: Gateway, source: Path) -> Watch:
+    """Has the configuration read again when its file or its artifact is another, or SIGHUP asks for it."""
 
+    def paths() -> list[Path]:
+        manifest = manifest_of(gateway.settings)
+        return [source, manifest] if manifest else [source]
 
-def artifact_of(settings: Settings) -> Artifact | None:
-    """The configured artifact, or None where priors serve.
-
-    Raises:
-        ConfigurationError: it cannot be used.
-    """
-    its = settings.predictor
-    if its.artifact is None:
-        return None
-    try:
-        return load_artifact(its.artifact, its.encoder, its.encoder_key.get_secret_value())
-    except ArtifactError as error:
-        raise ConfigurationError(f"predictor.artifact: {error}") from error
-
-
-def service_of(settings: Settings, metrics: Metrics) -> ServiceClient | None:
-    """The configured predictor service, or None."""
-    its = settings.predictor
-    return ServiceClient(its.url, metrics.predictions, budget_s=its.budget_ms / 1000) if its.url else None
-
-
-async def adopt(fleet: Fleet, promises: Promises, estimator: Estimator, described: Description) -> None:
-    """Takes up what a predictor service says of itself.
-
-    Raises:
-        ConfigurationError: it does not know a model's `like`; everything stays as it was.
-    """
-    columns = columns_for(fleet.models, described, described.held_out)
-    await promises.adopt(columns, described.held_out)
-    estimator.adopt(columns)
+    return Watch(paths, lambda: gateway.reload(lambda: read(source, os.environ)))
 
 
 def store_of(settings: Settings) -> Store | None:
@@ -340,5 +286,16 @@ def store_of(settings: Settings) -> Store | None:
     return Store(url)
 
 
-def api_keys(settings: Settings) -> dict[str, SecretStr]:
-    return {endpoint.name: endpoint.api_key for endpoint in settings.endpoints if endpoint.api_key is not None}
+def traces_of(settings: Settings) -> Traces | None:
+    """Spans, or None where they are not asked for; then nothing of them is even imported.
+
+    Raises:
+        ConfigurationError: the extra is not installed.
+    """
+    if not settings.telemetry.traces:
+        return None
+    try:
+        from gateway.tracing import Traces  # noqa: PLC0415 - of the extra otel
+    except ImportError as error:
+        raise ConfigurationError("telemetry.traces: needs the extra: pip install 'paretogate[otel]'") from error
+    return Traces(wall=wall, now=now)

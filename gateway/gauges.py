@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Final
 
 from gateway.core.problem import NANO
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from gateway.promises import Keeping, Promises
     from gateway.spending import Spending
 
-LOOK_S: Final = 1.0
 PER_1K: Final = 1_000  # queries
 
 
@@ -54,12 +52,6 @@ class Gauges:
         self._spending = spending
         for endpoint in fleet.endpoints:
             metrics.endpoints.capacity[endpoint.name].set(endpoint.capacity.concurrency)
-
-    async def keep_looking(self) -> None:
-        """For ever: whichever process is asked tells the most of all of them."""
-        while True:
-            await asyncio.sleep(LOOK_S)
-            await self.look()
 
     async def look(self) -> None:
         """Sets everything to what it is now."""

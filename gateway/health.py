@@ -14,7 +14,7 @@ from gateway.core.retries import RetryBudget
 from gateway.errors import UpstreamBusyError, UpstreamCredentialsError, UpstreamRejectedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from gateway.core.breaker import Pass
     from gateway.core.fleet import Fleet
@@ -27,12 +27,23 @@ class Health:
 
     def __init__(self, fleet: Fleet, now: Callable[[], float], rules: BreakerRules | None = None) -> None:
         self._now = now
+        self._index = fleet.endpoint_index
         self._breakers = [Breaker(rules or BreakerRules()) for _ in fleet.endpoints]
         self._unwell: set[int] = set()  # not plainly closed, as far as is known
         self._everyone = np.ones(len(fleet.endpoints), dtype=np.bool_)
         self._whole = limits([endpoint.capacity for endpoint in fleet.endpoints])
         self.paces = Paces(fleet.endpoints)
         self.retries = RetryBudget()
+
+    def inherit(self, before: Health, names: Collection[str]) -> None:
+        """Goes on with the breakers of these endpoints, which are the same as before."""
+        for name in names:
+            here, there = self._index[name], before._index[name]
+            self._breakers[here] = before._breakers[there]
+            if there in before._unwell:
+                self._unwell.add(here)
+        self.paces.inherit(before.paces, names)
+        self.retries = before.retries
 
     @property
     def all_well(self) -> bool:
@@ -78,7 +89,10 @@ class Health:
 
     def admit(self, index: int) -> Pass | None:
         """Leave to send one query there now."""
-        return self._breakers[index].admit(self._now())
+        leave = self._breakers[index].admit(self._now())
+        if leave is None:  # a query of the configuration before this one may have shown it
+            self._unwell.add(index)
+        return leave
 
     def abandoned(self, index: int, leave: Pass) -> None:
         """The client left before the endpoint showed how it is."""

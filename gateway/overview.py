@@ -137,20 +137,20 @@ class Overview:
             "cost_usd": decision.cost_usd,
             "total_s": decision.total_s,
             "overhead_ms": decision.watch.total * 1000,
-            "words": words(decision, self._fleet) or _why(decision),
+            "words": words(decision, decision.fleet or self._fleet) or _why(decision),
             "estimates": self._estimates(decision),
         }
 
     def _estimates(self, decision: Decision) -> list[Plain]:
-        estimate = decision.estimate
+        estimate, models = decision.estimate, (decision.fleet or self._fleet).models
         return [
             {
-                "model": self._fleet.models[column].name,
+                "model": models[column].name,
                 "quality": float(estimate.quality[column]),
                 "cost_usd": float(estimate.cost_usd[column]),
             }
             for column in range(len(estimate.quality))
-            if self._fleet.models[column].name in decision.query.models
+            if models[column].name in decision.query.models
         ]
 
 

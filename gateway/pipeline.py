@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING, Final
@@ -25,7 +25,7 @@ from gateway.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from gateway.accounting import Accounts
@@ -130,6 +130,7 @@ class Pipeline:
         truth: Truth,
         accounts: Accounts,
         spending: Spending,
+        loops: Loops | None = None,
         shared_loops: SharedLoops | None = None,
         max_wait_s: float,
         draw: Callable[[], float],
@@ -143,7 +144,9 @@ class Pipeline:
         self._truth = truth
         self._accounts = accounts
         self._spending = spending
-        self._loops = Loops()
+        self._loops = loops or Loops()
+        self._present: set[object] = set()
+        self._left = asyncio.Event()
         self._shared_loops = shared_loops
         self._max_wait_s = max_wait_s
         self._draw = draw
@@ -170,6 +173,23 @@ class Pipeline:
             models = (caller,)
         return replace(query, models=models, deadline_at=deadline)
 
+    @contextmanager
+    def presence(self) -> Iterator[None]:
+        """Somebody is served by it: it is needed until they have left."""
+        somebody = object()
+        self._present.add(somebody)
+        try:
+            yield
+        finally:
+            self._present.discard(somebody)
+            self._left.set()
+
+    async def emptied(self) -> None:
+        """Returns once nobody is served by it."""
+        while self._present:
+            self._left.clear()
+            await self._left.wait()
+
     async def recall(self, query: Query) -> None:
         """Asks the other replicas who called the tools whose results this brings. Call it before `admit`."""
         if self._shared_loops is None or self._loops.model_of(query) is not None:
@@ -194,7 +214,7 @@ class Pipeline:
         Raises:
             GatewayError: on entering, nothing has been answered then.
         """
-        decision = Decision(query=query, watch=Stopwatch(query.arrived_at))
+        decision = Decision(query=query, watch=Stopwatch(query.arrived_at), fleet=self._fleet)
         decision.watch.lap("parse", self._now())
         return Serving(self, decision, payload, accounts=self._accounts, fleet=self._fleet, key=key)
 

@@ -7,7 +7,7 @@ import gc
 import os
 from contextlib import contextmanager
 from pathlib import Path
-from signal import SIGINT, SIGTERM
+from signal import SIGHUP, SIGINT, SIGTERM
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
@@ -52,6 +52,15 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
 
+class Workers(Multiprocess):
+    """Hands SIGHUP on: each worker reads the configuration again, and none is started anew."""
+
+    def handle_hup(self) -> None:
+        for process in self.processes:
+            if process.pid is not None and process.is_ready():  # one that starts reads what is there now
+                os.kill(process.pid, SIGHUP)
+
+
 def serve(settings: Settings, *, host: str, port: int, workers: int, config: Path) -> None:
     """Serves a configuration until it is told to stop.
 
@@ -59,7 +68,7 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, config: Pat
         ConfigurationError: what it names cannot be used.
     """
     if workers == 1:
-        app = application(settings)
+        app = application(settings, source=config)
         settle_memory()
         Server(server_config(app, settings, host, port)).run()
         return
@@ -67,13 +76,13 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, config: Pat
     shared = server_config("gateway.server:worker", settings, host, port, workers=workers)
     with TemporaryDirectory(prefix="paretogate-") as folder:
         os.environ[COUNTED_VARIABLE] = folder
-        Multiprocess(shared, sockets=[shared.bind_socket()]).run()
+        Workers(shared, sockets=[shared.bind_socket()]).run()
 
 
 def worker() -> Application:
     """The application of one of several worker processes."""
-    settings = read(Path(os.environ[CONFIG_VARIABLE]), os.environ)
-    app = application(settings, counted_in=Path(os.environ[COUNTED_VARIABLE]))
+    source = Path(os.environ[CONFIG_VARIABLE])
+    app = application(read(source, os.environ), source=source, counted_in=Path(os.environ[COUNTED_VARIABLE]))
     settle_memory()
     return app
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from gateway.core.assignment import Assignment
     from gateway.core.estimate import Estimate, Expected
+    from gateway.core.fleet import Fleet
     from gateway.core.placing import Ask, Placing, Terrain
     from gateway.core.problem import Bools, Ints
     from gateway.domain import Outcome, Query, Usage
@@ -114,6 +115,7 @@ class Decision:
     first_byte_s: float | None = None  # since arrival
     total_s: float | None = None
     error: str = ""
+    fleet: Fleet | None = None  # whose indices it speaks of; None: that which is served now
 
 
 def slot_price_usd(batch: Batch, endpoint: int) -> float:

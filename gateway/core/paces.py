@@ -23,7 +23,7 @@ from gateway.core.latency import (
 from gateway.domain import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from gateway.core.capacity import Headroom
     from gateway.core.problem import Floats, Ints
@@ -60,6 +60,21 @@ class Paces:
         self._crowding = np.array([0.0 if each.kind is Kind.OPENAI else CROWDING for each in endpoints])
         self._index = {each.name: index for index, each in enumerate(endpoints)}
         self._slots = np.array([each.capacity.concurrency for each in endpoints], dtype=np.int64)
+
+    def inherit(self, before: Paces, names: Iterable[str]) -> None:
+        """What was measured of these endpoints, which are the same as before."""
+        for name in names:
+            here, there = self._index[name], before._index[name]
+            for mine, theirs in (
+                (self._per_token, before._per_token),
+                (self._overhead, before._overhead),
+                (self._crowd, before._crowd),
+                (self._input, before._input),
+                (self._output, before._output),
+                (self._answers, before._answers),
+                (self._seen, before._seen),
+            ):
+                mine[here] = theirs[there]
 
     def finished(self, index: int, usage: Usage, *, first_s: float, total_s: float, running: int, now: float) -> None:
         """An answer of this endpoint has ended.

@@ -104,7 +104,7 @@ def _records(routes: APIRouter, service: Service) -> None:
     @routes.get("/decisions")
     async def decisions(request: Request, limit: Annotated[int, Query(ge=1, le=200)] = 20) -> dict[str, object]:
         recent = service.log.recent(limit, _whose(request.scope[KEY]))
-        return {"object": "list", "data": [describe(decision, service.fleet) for decision in recent]}
+        return {"object": "list", "data": [describe(decision, decision.fleet or service.fleet) for decision in recent]}
 
     @routes.get("/decisions/{decision_id}")
     async def decision(request: Request, decision_id: str) -> dict[str, object]:

@@ -199,9 +199,13 @@ class Inference:
             raise the_one(errors) from None
 
     async def _serve(self, exchange: Exchange, call: Call, key: Key, arrived_at: float) -> None:
-        if not self._surface.routes and call.model in self._pipeline().routes:
+        pipeline = self._pipeline()  # the configuration of this moment serves it to its end
+        with pipeline.presence():
+            await self._serve_by(pipeline, exchange, call, key, arrived_at)
+
+    async def _serve_by(self, pipeline: Pipeline, exchange: Exchange, call: Call, key: Key, arrived_at: float) -> None:
+        if not self._surface.routes and call.model in pipeline.routes:
             raise InvalidRequestError(f"model: {call.model} is a route; name a model here", param="model")
-        pipeline = self._pipeline()
         patience, turn = patience_s(exchange.headers), "" if key.name else sender(exchange.headers)
         asked = call.query(decision_id(), arrived_at, patience, key, turn)
         if asked.continues:

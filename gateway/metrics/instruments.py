@@ -74,6 +74,15 @@ class Metrics:
         self._batches()
         self._service()
 
+    def know(
+        self, names: Iterable[str], endpoints: Iterable[str], providers: Mapping[str, str], keys: Iterable[str]
+    ) -> None:
+        """Other routes and models, endpoints and keys are configured, beside those that were."""
+        self._names |= frozenset(names)
+        self._instruments.providers = {**self._instruments.providers, **providers}
+        self.endpoints.know(endpoints)
+        self.keys.know(keys)
+
     def _batches(self) -> None:
         """Of decisions: how many together, by which step, how good."""
         tally = self._tally
@@ -115,11 +124,27 @@ class Metrics:
         self._config = Gauge(
             "paretogate_config_info", "1, with a hash of the configuration in use", ["hash"], tally=tally
         )
+        reloads = Counter(
+            "paretogate_config_reloads", "Times that a changed configuration was read", ["result"], tally=tally
+        )
+        self._reloads = {result: reloads.labels(result) for result in ("success", "failure")}
+        self._reload_good = Gauge(
+            "paretogate_config_reload_successful",
+            "0 when the configuration was changed last to one that could not be taken up",
+            tally=tally,
+            across=Across.LEAST,
+        )
+        self._reload_good.set(1)
         self._loaded = Gauge(
             "paretogate_config_loaded_timestamp_seconds",
             "When the configuration in use was taken up",
             tally=tally,
         )
+
+    def reloaded(self, *, good: bool) -> None:
+        """A configuration was read again, and taken up or refused."""
+        self._reloads["success" if good else "failure"].inc()
+        self._reload_good.set(good)
 
     def configured(self, fingerprint: str, at: float) -> None:
         """A configuration has been taken up; `at` is in seconds since the epoch."""

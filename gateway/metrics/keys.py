@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from gateway.errors import GatewayError
-    from gateway.metrics.tally import Tally
+    from gateway.metrics.tally import Number, Tally
 
 REASONS: Final[dict[type[GatewayError], str]] = {
     InvalidKeyError: "unknown",
@@ -27,7 +27,9 @@ class KeyInstruments:
 
     def __init__(self, tally: Tally, names: Iterable[str]) -> None:
         spend = Counter("paretogate_key_spend_usd", "Actual cost of answers, by key", ["key"], tally=tally)
-        self._spend = {name: spend.labels(name) for name in names}
+        self._spend_by_key = spend
+        self._spend: dict[str, Number] = {}
+        self.know(names)
         self._remaining = Gauge(
             "paretogate_key_remaining_usd",
             "What is left of a key's budget, reservations taken off, as last heard",
@@ -38,6 +40,10 @@ class KeyInstruments:
         self._rejections = Counter(
             "paretogate_key_rejections", "Requests refused, by key and reason", ["key", "reason"], tally=tally
         )
+
+    def know(self, names: Iterable[str]) -> None:
+        """These are configured now, too."""
+        self._spend.update((name, self._spend_by_key.labels(name)) for name in names)
 
     def spent(self, key: str, usd: float) -> None:
         """A query has been settled. Without keys its `key` is a name of nobody's here."""

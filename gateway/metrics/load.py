@@ -9,7 +9,7 @@ from gateway.metrics import buckets
 from gateway.metrics.tally import Across, Counter, Gauge, Histogram, Number, Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 RESULTS: Final = ("answered", "busy", "failed", "rejected")
 
@@ -91,9 +91,12 @@ class EndpointGauges:
     """As of the last look: whoever serves the page sets them."""
 
     def __init__(self, tally: Tally, endpoints: Sequence[str]) -> None:
+        self._families: list[tuple[dict[str, Number], Gauge]] = []
+
         def gauge(name: str, words: str, across: Across | None = None) -> dict[str, Number]:
-            family = Gauge(name, words, ["endpoint"], tally=tally, across=across)
-            return {endpoint: family.labels(endpoint) for endpoint in endpoints}
+            children: dict[str, Number] = {}
+            self._families.append((children, Gauge(name, words, ["endpoint"], tally=tally, across=across)))
+            return children
 
         self.leases = gauge("paretogate_leases", "Slots held, over all replicas")
         self.capacity = gauge("paretogate_capacity_slots", "Slots that the configuration gives")
@@ -116,18 +119,35 @@ class EndpointGauges:
         self.report_stale = gauge(
             "paretogate_endpoint_report_stale", "1 when it should report its load and does not", Across.MOST
         )
-        states = Gauge(
+        self._state = Gauge(
             "paretogate_endpoint_state",
             "1 for the state of its breaker",
             ["endpoint", "state"],
             tally=tally,
             across=Across.MOST,
         )
-        self._states = {name: {state: states.labels(name, state.value) for state in State} for name in endpoints}
-        attempts = Counter(
+        self._states: dict[str, dict[State, Number]] = {}
+        self._attempts = Counter(
             "paretogate_attempts", "Queries sent to an endpoint, by result", ["endpoint", "result"], tally=tally
         )
-        self.attempts = {name: {result: attempts.labels(name, result) for result in RESULTS} for name in endpoints}
+        self.attempts: dict[str, dict[str, Number]] = {}
+        self.know(endpoints)
+
+    def know(self, endpoints: Iterable[str]) -> None:
+        """These are configured now, too."""
+        for name in endpoints:
+            for children, family in self._families:
+                children[name] = family.labels(name)
+            self._states[name] = {state: self._state.labels(name, state.value) for state in State}
+            self.attempts[name] = {result: self._attempts.labels(name, result) for result in RESULTS}
+
+    def gone(self, endpoints: Iterable[str]) -> None:
+        """These are not configured any more, and nothing runs there."""
+        for name in endpoints:
+            for children, _ in self._families:
+                children[name].set(0)
+            for child in self._states[name].values():
+                child.set(0)
 
     def state(self, endpoint: str, now: State) -> None:
         for state, child in self._states[endpoint].items():

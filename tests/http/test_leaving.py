@@ -184,7 +184,7 @@ class Rigged(Gateway):
         if predictor is not None:
             manifest = Manifest(predictor="fake", models=predictor.models, aliases={}, encoder="none")
             outcomes = held_out(FakePredictor(predictor.models, [0.0]))
-            self.artifact = Artifact(predictor, outcomes, manifest, np.zeros(0, np.uint64))
+            self.current.artifact = Artifact(predictor, outcomes, manifest, np.zeros(0, np.uint64))
 
     @asynccontextmanager
     async def _open_load(self) -> AsyncIterator[Stores]:
