@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from gateway.errors import TooLargeError
+from gateway.http.answers import error_body
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -21,8 +24,33 @@ BODILESS: Final = (204, 304)
 CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # what no header may have: RFC 9110, 5.5
 
 
+HEAD_LIMIT: Final = 64 * 1024  # bytes that have come of a head that has not ended: more than proxies let through
+HEAD_TOO_LONG: Final = 431  # RFC 6585, 5
+TOO_LONG: Final = error_body(TooLargeError(f"the head of the request is longer than {HEAD_LIMIT} bytes"))
+REFUSAL: Final = b"%bcontent-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%b"
+
+
 class Connection(HttpToolsProtocol):
-    """What `uvicorn.Config(http=…)` takes."""
+    """What `uvicorn.Config(http=…)` takes. A head that does not end is not collected for ever."""
+
+    _head_bytes: int | None = None  # that have come of a head; None: none is on its way
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._head_bytes is None:
+            return
+        self._head_bytes += len(data)
+        if self._head_bytes > HEAD_LIMIT and not self.transport.is_closing():
+            self.transport.write(REFUSAL % (STATUS_LINE[HEAD_TOO_LONG], len(TOO_LONG), TOO_LONG))
+            self.transport.close()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._head_bytes = 0
+
+    def on_headers_complete(self) -> None:
+        self._head_bytes = None
+        super().on_headers_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         super()._start_asgi_task(cycle, Answering(cycle, app))

@@ -121,7 +121,7 @@ class Endpoint:
 
     name: str
     model: str
-    url: str
+    url: str = field(repr=False)  # it may hold a password
     capacity: Capacity
     kind: Kind = Kind.OPENAI
     serves: str = ""  # the upstream's own name of the model; empty: ours

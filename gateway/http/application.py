@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 PREFIXES = ("/v1", "")
 NOT_ALLOWED = 405
+ENCODED_SLASH: Final = re.compile(rb"(?i)^(?!(?:/v1)?/models/).*%2f")  # a proxy before us would see another path
 
 
 class Application(FastAPI):
@@ -47,14 +49,21 @@ class Application(FastAPI):
         ping_s: float,
         now: Callable[[], float],
     ) -> None:
-        super().__init__(title="Paretogate", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+        super().__init__(
+            title="Paretogate",
+            version=__version__,
+            lifespan=lifespan,
+            docs_url=None,
+            redoc_url=None,
+            redirect_slashes=False,  # it would send a client to whatever its Host header says
+        )
         self._keyring = keyring
         self._refused = refused
-        self._hot: dict[str, Inference] = {}
+        self._hot: dict[bytes, Inference] = {}  # by the path as it was sent
         for surface in SURFACES:
             inference = Inference(pipeline, keyring, surface, refused=refused, limit=body_limit, ping_s=ping_s, now=now)
             for prefix in PREFIXES:
-                self._hot[prefix + surface.path] = inference
+                self._hot[(prefix + surface.path).encode()] = inference
                 self.router.routes.append(Route(prefix + surface.path, inference, methods=["POST"]))
         for prefix in PREFIXES:
             self.include_router(control, prefix=prefix, include_in_schema=bool(prefix))
@@ -74,7 +83,7 @@ class Application(FastAPI):
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
-        inference = self._hot.get(scope["path"]) if scope["method"] == "POST" else None
+        inference = self._hot.get(scope["raw_path"]) if scope["method"] == "POST" else None
         if inference is not None:
             await inference(scope, receive, send)
         else:
@@ -83,6 +92,8 @@ class Application(FastAPI):
     async def _visit(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Nothing of the gateway is shown to whoever may not call it, not even which paths there are."""
         try:
+            if ENCODED_SLASH.search(scope["raw_path"]):
+                raise NotFoundError("an encoded slash is part of a name, and only a model's may have one")
             scope[KEY] = visitor(self._keyring(), scope["path"], dict(scope["headers"]))
         except GatewayError as error:
             self._refused("", error)

@@ -115,10 +115,12 @@ class Truth:
 
     async def _ask(self, endpoint: Endpoint) -> Report | None:
         ollama = endpoint.kind is Kind.OLLAMA
-        url = httpx.URL(endpoint.url).copy_with(raw_path=b"/api/ps" if ollama else b"/metrics")
+        place = httpx.URL(endpoint.url)
+        url = place.copy_with(userinfo=b"", raw_path=b"/api/ps" if ollama else b"/metrics")
+        login = (place.username, place.password) if place.userinfo else None  # not in the URL, which httpx logs
         try:
             async with asyncio.timeout(self._interval_s):
-                answer = await self._client.get(url)
+                answer = await self._client.get(url, auth=login)
         except (httpx.HTTPError, TimeoutError):
             return None
         if answer.status_code != httpx.codes.OK or len(answer.content) > METRICS_BYTES:

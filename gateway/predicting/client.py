@@ -9,6 +9,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
+from yarl import URL
 
 from gateway.errors import ConfigurationError
 from gateway.estimator import AwayError
@@ -59,6 +60,7 @@ class ServiceClient:
 
     def __init__(self, url: str, metrics: Predictions, *, budget_s: float, pause_s: float = FIRST_PAUSE_S) -> None:
         self._url = url
+        self._place = URL(url).with_user(None)  # for the log: without a password
         self._metrics = metrics
         self._budget_s = budget_s
         self._pause_s = pause_s
@@ -160,8 +162,8 @@ class ServiceClient:
         self._misses = 0
         self._trouble.clear()
         self._metrics.service_up.set(1)
-        log.info("the predictor service at %s answers; it knows %d models", self._url, len(described.models))
+        log.info("the predictor service at %s answers; it knows %d models", self._place, len(described.models))
 
     def _say(self, error: Exception) -> None:
         reason = error.message if isinstance(error, ConfigurationError) else str(error) or "it takes too long"
-        log.warning("the predictor service at %s is not used (%s); the priors decide", self._url, reason)
+        log.warning("the predictor service at %s is not used (%s); the priors decide", self._place, reason)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import SecretStr, field_validator
+from typing import Annotated
+
+from pydantic import Field, SecretStr, field_validator
 
 from gateway import domain
 from gateway.settings.section import Count, Name, Positive, Section, Share, Usd
@@ -95,7 +97,7 @@ class EndpointSettings(Section):
     """What answers there: openai (any OpenAI-compatible server), vllm or ollama. It decides how its load is read."""
     serves: str = ""
     """The upstream's own name of the model. Empty: the model's name."""
-    url: str
+    url: Annotated[str, Field(repr=False)]
     """Where the API begins, with `/v1` where the upstream has that."""
     api_key: SecretStr | None = None
     """Sent to the upstream as a bearer token; never shown. Write it as `${VARIABLE}`."""

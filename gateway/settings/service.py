@@ -34,11 +34,11 @@ class PredictorSettings(Section):
 
     artifact: str | None = None
     """`starter` is the bundled one; else a folder that `paretogate train` wrote."""
-    encoder: str = ""
+    encoder: Annotated[str, Field(repr=False)] = ""
     """Where the artifact's encoder is, if not where training found it: a folder, or `URL#MODEL` of a server."""
     encoder_key: SecretStr = SecretStr("")
     """For an embeddings server that wants a key; never shown. Write it as `${VARIABLE}`."""
-    url: str | None = None
+    url: Annotated[str | None, Field(repr=False)] = None
     """Instead of an artifact: a `paretogate predictor` that serves one, as in `http://predictor:8090`."""
     budget_ms: Positive = 250
     """A prediction that takes longer, of the artifact or of the service, is replaced by the priors."""

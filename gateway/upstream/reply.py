@@ -124,6 +124,8 @@ class Reply:
                 raise UpstreamError(f"{name} broke off in the middle of its answer", endpoint=name) from error
             self._guard.allow(None)  # a slow client is not the upstream's fault
             ready = events.feed(chunk) if chunk else events.flush()
+            if events.error:
+                ready = self._answer.secrets.without(ready)
             if ready:
                 yield ready
             if not chunk:
@@ -146,11 +148,12 @@ class Reply:
                     pass
 
     def _sort_headers(self) -> None:
+        secrets = self._answer.secrets
         named = self._answer.headers.get("connection", "")  # hop-by-hop, as this upstream says
         dropped = {each.strip().lower().encode("latin-1") for each in named.split(",")} if named else ()
         for raw, value in self._answer.raw_headers:
             name = raw.lower()
-            if name in NOT_PASSED_BACK or name in dropped or name.startswith(OURS):
+            if name in NOT_PASSED_BACK or name in dropped or name.startswith(OURS) or secrets.within(value):
                 continue
             if name.startswith(RATES):
                 self.rates[name.decode("latin-1")] = value.decode("latin-1")

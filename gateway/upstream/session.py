@@ -108,7 +108,7 @@ class Upstream:
         """The answer's first bytes: all of them, or a stream's first event."""
         begun = partial(guard.allow, endpoint.timeouts.idle)
         if answer.status != OK:
-            text = await _read(answer, ERROR_LIMIT, begun)
+            text = answer.secrets.without(await _read(answer, ERROR_LIMIT, begun))
             raise rejection(answer.status, text, answer.headers, endpoint.name, now=self._wall())
         if payload.stream and answer.content_type == EVENTS:
             return await self._first_events(endpoint, answer, EventStream(strip_usage=not payload.include_usage))
@@ -123,7 +123,8 @@ class Upstream:
         while chunk := await answer.content.readany():
             first += events.feed(chunk)
             if events.error:  # nothing has gone on to the client yet
-                raise rejection(code_of(events.error), events.error, answer.headers, endpoint.name, now=self._wall())
+                told = answer.secrets.without(events.error)
+                raise rejection(code_of(told), told, answer.headers, endpoint.name, now=self._wall())
             if events.garbled:
                 break
             if events.events:
@@ -140,7 +141,8 @@ class Upstream:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise UpstreamError(f"{endpoint.name} answered with no JSON object", endpoint=endpoint.name) from error
         if report.failed:
-            raise rejection(code_of(whole), whole, answer.headers, endpoint.name, now=self._wall())
+            told = answer.secrets.without(whole)
+            raise rejection(code_of(told), told, answer.headers, endpoint.name, now=self._wall())
         return report
 
 

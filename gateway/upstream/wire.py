@@ -13,6 +13,7 @@ from aiohttp.http import HttpProcessingError
 from yarl import URL
 
 from gateway import __version__
+from gateway.upstream.secrets import Secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,26 +35,32 @@ SENT_ALWAYS: Final = {"accept": "*/*", "accept-encoding": "identity", "user-agen
 class Address:
     """One path of one endpoint, with all of a request's head that never changes."""
 
-    __slots__ = ("head", "request", "timeout")
+    __slots__ = ("head", "request", "secrets", "timeout")
 
     def __init__(self, endpoint: Endpoint, path: str, key: SecretStr | None) -> None:
-        self.request = aiohttp.ClientRequest("POST", URL(endpoint.url + path))
+        url = URL(endpoint.url + path)
+        self.request = aiohttp.ClientRequest("POST", url)
         self.timeout = aiohttp.ClientTimeout(total=None, sock_connect=endpoint.timeouts.connect)
         headers = {"host": self.request.headers["host"], **SENT_ALWAYS}
         if key is not None:
             headers["authorization"] = f"Bearer {key.get_secret_value()}"
         elif "authorization" in self.request.headers:  # from the URL
             headers["authorization"] = self.request.headers["authorization"]
+        told = headers.get("authorization", "").partition(" ")[2]
+        self.secrets = Secrets(filter(None, (told, url.password, url.raw_password)))
         self.head = _lines(f"POST {self.request.url.raw_path_qs} HTTP/1.1", headers)
 
 
 class Answer:
     """What came back, its body still to be read. Release it, whatever happens."""
 
-    __slots__ = ("_connection", "content", "headers", "raw_headers", "status")
+    __slots__ = ("_connection", "content", "headers", "raw_headers", "secrets", "status")
 
-    def __init__(self, connection: Connection, message: RawResponseMessage, content: StreamReader) -> None:
+    def __init__(
+        self, connection: Connection, message: RawResponseMessage, content: StreamReader, secrets: Secrets
+    ) -> None:
         self._connection = connection
+        self.secrets = secrets  # that it may quote
         self.status = message.code
         self.headers = message.headers
         self.raw_headers = message.raw_headers
@@ -88,7 +95,7 @@ async def post(
     watch.lap("connect", now())
     head = _lines("", {**headers, "content-length": str(len(body))})
     try:
-        return await _exchange(connection, b"%b%b\r\n%b" % (address.head, head, body))
+        return await _exchange(connection, b"%b%b\r\n%b" % (address.head, head, body), address.secrets)
     except HttpProcessingError as error:
         connection.close()
         raise aiohttp.ClientPayloadError(error.message) from error
@@ -97,7 +104,7 @@ async def post(
         raise
 
 
-async def _exchange(connection: Connection, request: bytes) -> Answer:
+async def _exchange(connection: Connection, request: bytes, secrets: Secrets) -> Answer:
     protocol, transport = connection.protocol, connection.transport
     if protocol is None or transport is None:
         raise aiohttp.ServerDisconnectedError
@@ -106,7 +113,7 @@ async def _exchange(connection: Connection, request: bytes) -> Answer:
     message, content = await protocol.read()
     while message.code in INFORMATIONAL:
         message, content = await protocol.read()
-    return Answer(connection, message, content)
+    return Answer(connection, message, content, secrets)
 
 
 def _lines(first: str, headers: Mapping[str, str]) -> bytes:

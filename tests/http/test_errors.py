@@ -104,7 +104,7 @@ async def test_too_large_a_body(cheap: Upstream) -> None:
     [
         ("GET", "/v1/nowhere", 404),
         ("POST", "/v1/chat/completion", 404),
-        ("GET", "/", 404),
+        ("POST", "/", 405),
         ("GET", "/v1/decisions/dec_unknown", 404),
         ("GET", "/v1/chat/completions", 405),
         ("DELETE", "/v1/chat/completions", 405),
