@@ -5,39 +5,37 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
+from gateway.configured import manifest_of
 from gateway.core.describe import describe
 from gateway.core.story import told
 from gateway.errors import ConfigurationError, GatewayError
-from gateway.feedback import DecisionLog, Keep, Scoring, Writer, no_decision
-from gateway.generation import Generation, House, api_keys, artifact_of, fleet_of, manifest_of, now, wall
+from gateway.feedback import DecisionLog, Scoring, no_decision
+from gateway.generation import Generation
+from gateway.house import housed, now, store_of, wall
 from gateway.http.application import Application
 from gateway.http.control import control
 from gateway.load.background import background
-from gateway.load.opening import Stores, opened
 from gateway.metrics import LoopLag, Metrics
 from gateway.reload import Watch
 from gateway.settings import read
-from gateway.spending import Spending
 from gateway.succession import Succession, succession
-from gateway.telling import Telling
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
-    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from gateway.core.fleet import Fleet
     from gateway.core.keyring import Keyring
     from gateway.core.listing import Listing
-    from gateway.feedback.store import Store
+    from gateway.feedback import Writer
+    from gateway.house import House
     from gateway.pipeline import Pipeline
     from gateway.settings import Settings
-    from gateway.tracing import Traces
 
-__all__ = ["Gateway", "api_keys", "application", "artifact_of", "fleet_of", "now", "wall"]
+__all__ = ["Gateway", "application", "now", "wall"]
 
 AT_START: Final = ("load", "log", "server", "telemetry")  # sections that say what is opened once
 LOOK_S: Final = 1.0
@@ -102,31 +100,12 @@ class Gateway:
 
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[House]:
-        """What outlives every configuration; the log's writer outlives what serves queries."""
-        async with self._open_log() as writer, self._open_load() as stores:
-            traces, telling = traces_of(self.settings), Telling(wall) if self.settings.telemetry.decisions else None
-            house = House(
-                self.metrics,
-                self.log,
-                writer,
-                stores,
-                Spending(stores.allowances),
-                wall(),
-                traces=traces,
-                telling=telling,
-            )
-            with ExitStack() as stack:
-                if traces is not None:
-                    stack.callback(traces.close)
-                if telling is not None:
-                    stack.enter_context(telling.running())
-                stack.enter_context(LoopLag(asyncio.get_running_loop(), self.metrics.loop_lag))
+        """What outlives every configuration, and what looks after all of it."""
+        capacities = {endpoint.name: endpoint.capacity for endpoint in self.fleet.endpoints}
+        async with housed(self.settings, capacities, metrics=self.metrics, log=self.log, store=self.store) as house:
+            with LoopLag(asyncio.get_running_loop(), self.metrics.loop_lag):
                 async with background(*([self._keep_looking()] if self.metrics.shared else ())):
                     yield house
-
-    def _open_load(self) -> AbstractAsyncContextManager[Stores]:
-        capacities = {endpoint.name: endpoint.capacity for endpoint in self.fleet.endpoints}
-        return opened(self.settings.load, capacities, now, wall, self.metrics.load)
 
     async def reload(self, read: Callable[[], Settings]) -> bool:
         """Takes up what is read, as a whole or not at all. Queries go on by what they were begun with.
@@ -208,18 +187,6 @@ class Gateway:
     def _writer(self) -> Writer | None:
         return self._house.writer if self._house is not None else None
 
-    @asynccontextmanager
-    async def _open_log(self) -> AsyncIterator[Writer | None]:
-        """The log's writer, where there is a log."""
-        if self.store is None:
-            yield None
-            return
-        its = self.settings.log
-        keep = Keep(prompts=its.prompts, days=its.retention_days, rows=its.max_rows, buffer=its.buffer)
-        writer = Writer(self.store, keep, scores=self.log.score, observer=self.metrics.log, wall=wall)
-        async with writer.running():
-            yield writer
-
 
 def application(
     settings: Settings,
@@ -270,32 +237,3 @@ def watching(gateway: Gateway, source: Path) -> Watch:
         return [source, manifest] if manifest else [source]
 
     return Watch(paths, lambda: gateway.reload(lambda: read(source, os.environ)))
-
-
-def store_of(settings: Settings) -> Store | None:
-    """The configured log, or None where decisions are kept in memory alone. Nothing is opened yet.
-
-    Raises:
-        ConfigurationError: its URL cannot be used.
-    """
-    url = settings.log.url.get_secret_value()
-    if not url:
-        return None
-    from gateway.feedback.store import Store  # noqa: PLC0415 - SQLAlchemy, only for who keeps a log
-
-    return Store(url)
-
-
-def traces_of(settings: Settings) -> Traces | None:
-    """Spans, or None where they are not asked for; then nothing of them is even imported.
-
-    Raises:
-        ConfigurationError: the extra is not installed.
-    """
-    if not settings.telemetry.traces:
-        return None
-    try:
-        from gateway.tracing import Traces  # noqa: PLC0415 - of the extra otel
-    except ImportError as error:
-        raise ConfigurationError("telemetry.traces: needs the extra: pip install 'paretogate[otel]'") from error
-    return Traces(wall=wall, now=now)

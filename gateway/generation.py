@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import httpx
 
 from gateway.accounting import Accounts
 from gateway.batcher import Batcher, Decider
-from gateway.core.fleet import Fleet
+from gateway.configured import api_keys, artifact_of, fleet_of, manifest_of, same_place
 from gateway.core.keyring import Keyring
 from gateway.core.listing import Listing
-from gateway.core.loops import Loops
 from gateway.core.window import Window
-from gateway.errors import ConfigurationError
 from gateway.estimator import Estimator, columns_for
 from gateway.gauges import Gauges
 from gateway.health import Health
+from gateway.house import now, wall
 from gateway.load.truth import Truth
 from gateway.load.view import FleetView
 from gateway.overview import Overview
@@ -32,44 +28,19 @@ from gateway.predicting.client import ServiceClient
 from gateway.promises import Promises
 from gateway.reload import stamp
 from gateway.upstream import Upstream
-from predictors.artifact import ArtifactError
-from predictors.registry import STARTER, load_artifact
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from pydantic import SecretStr
-
+    from gateway.core.fleet import Fleet
     from gateway.estimator import Columns
-    from gateway.feedback import DecisionLog, Writer
-    from gateway.load.opening import Stores
+    from gateway.house import House
+    from gateway.load.base import LoadBook
     from gateway.metrics import Metrics
     from gateway.predicting.wire import Description
     from gateway.settings import Settings
-    from gateway.settings.fleet import EndpointSettings
-    from gateway.spending import Spending
-    from gateway.telling import Telling
-    from gateway.tracing import Traces
     from predictors.artifact import Artifact
     from predictors.base import HeldOut
-
-now: Final = time.monotonic  # the base of every loop's clock; uvloop's own has whole milliseconds only
-wall: Final = time.time  # noqa: TID251 - handed out here, for dates alone
-
-
-@dataclass(frozen=True, slots=True)
-class House:
-    """What stays while configurations come and go."""
-
-    metrics: Metrics
-    log: DecisionLog
-    writer: Writer | None
-    stores: Stores
-    spending: Spending
-    started: float  # seconds since the epoch
-    traces: Traces | None
-    telling: Telling | None
-    loops: Loops = field(default_factory=Loops)
 
 
 class Generation:
@@ -129,43 +100,9 @@ class Generation:
             client = await stack.enter_async_context(httpx.AsyncClient())
             truth = Truth(fleet.endpoints, book, client, now, random.random)
             await stack.enter_async_context(truth.running())
-            decider = Decider(
-                fleet,
-                estimator,
-                book,
-                promises=promises,
-                health=health,
-                metrics=metrics,
-                queues=truth.queues,
-                solver_s=settings.window.solver_ms / 1000,
-                draw=random.random,
-                now=now,
-            )
-            batcher = Batcher(
-                fleet,
-                decider,
-                book,
-                promises=promises,
-                health=health,
-                metrics=metrics,
-                window=Window(settings.window.max_wait_ms / 1000, settings.window.max_size),
-                max_waiting=settings.queue.max_size,
-                now=now,
-            )
+            batcher = self._batcher(estimator, metrics, book=book, promises=promises, health=health, truth=truth)
             upstream = await stack.enter_async_context(Upstream(api_keys(settings), now=now, wall=wall))
             await stack.enter_async_context(batcher.running())
-            self.gauges = Gauges(
-                fleet,
-                metrics,
-                book=book,
-                promises=promises,
-                health=health,
-                truth=truth,
-                batcher=batcher,
-                now=now,
-                keyring=self.keyring,
-                spending=house.spending,
-            )
             accounts = Accounts(
                 fleet,
                 metrics=metrics,
@@ -178,17 +115,7 @@ class Generation:
                 now=now,
                 wall=wall,
             )
-            self.overview = Overview(
-                fleet,
-                metrics=metrics,
-                book=book,
-                promises=promises,
-                health=health,
-                batcher=batcher,
-                log=house.log,
-                about=self._about(house),
-                wall=wall,
-            )
+            self._show(house, book=book, promises=promises, health=health, truth=truth, batcher=batcher)
             self.promises = promises
             self.pipeline = Pipeline(
                 fleet,
@@ -206,6 +133,71 @@ class Generation:
                 now=now,
             )
             yield
+
+    def _batcher(
+        self,
+        estimator: Estimator,
+        metrics: Metrics,
+        *,
+        book: LoadBook,
+        promises: Promises,
+        health: Health,
+        truth: Truth,
+    ) -> Batcher:
+        """The line of waiting queries, and what decides a batch of them."""
+        fleet, window, queue = self.fleet, self.settings.window, self.settings.queue
+        decider = Decider(
+            fleet,
+            estimator,
+            book,
+            promises=promises,
+            health=health,
+            metrics=metrics,
+            queues=truth.queues,
+            solver_s=window.solver_ms / 1000,
+            draw=random.random,
+            now=now,
+        )
+        return Batcher(
+            fleet,
+            decider,
+            book,
+            promises=promises,
+            health=health,
+            metrics=metrics,
+            window=Window(window.max_wait_ms / 1000, window.max_size),
+            max_waiting=queue.max_size,
+            now=now,
+        )
+
+    def _show(
+        self, house: House, *, book: LoadBook, promises: Promises, health: Health, truth: Truth, batcher: Batcher
+    ) -> None:
+        """What the metrics and the page show of it."""
+        fleet, metrics = self.fleet, house.metrics
+        self.gauges = Gauges(
+            fleet,
+            metrics,
+            book=book,
+            promises=promises,
+            health=health,
+            truth=truth,
+            batcher=batcher,
+            now=now,
+            keyring=self.keyring,
+            spending=house.spending,
+        )
+        self.overview = Overview(
+            fleet,
+            metrics=metrics,
+            book=book,
+            promises=promises,
+            health=health,
+            batcher=batcher,
+            log=house.log,
+            about=self._about(house),
+            wall=wall,
+        )
 
     def _about(self, house: House) -> dict[str, object]:
         return {
@@ -236,50 +228,9 @@ class Generation:
         health = Health(self.fleet, now)
         if before is not None and before.health is not None:
             were = {endpoint.name: endpoint for endpoint in before.settings.endpoints}
-            same = [each.name for each in self.settings.endpoints if _same_place(each, were.get(each.name))]
+            same = [each.name for each in self.settings.endpoints if same_place(each, were.get(each.name))]
             health.inherit(before.health, same)
         return health
-
-
-def _same_place(one: EndpointSettings, other: EndpointSettings | None) -> bool:
-    """Whether it is the same endpoint, whatever it can take and however long it is waited for."""
-    if other is None:
-        return False
-    return (one.model, one.url, one.kind, one.serves, one.api_key) == (
-        other.model,
-        other.url,
-        other.kind,
-        other.serves,
-        other.api_key,
-    )
-
-
-def manifest_of(settings: Settings) -> Path | None:
-    """The file that tells one artifact from another; None where there is none that may change."""
-    artifact = settings.predictor.artifact
-    return Path(artifact) / "manifest.json" if artifact and artifact != STARTER else None
-
-
-def fleet_of(settings: Settings) -> Fleet:
-    models = [model.build() for model in settings.models]
-    names = tuple(model.name for model in models)
-    endpoints = [endpoint.build() for endpoint in settings.endpoints]
-    return Fleet(models, endpoints, [route.build(names) for route in settings.routes])
-
-
-def artifact_of(settings: Settings) -> Artifact | None:
-    """The configured artifact, or None where priors serve.
-
-    Raises:
-        ConfigurationError: it cannot be used.
-    """
-    its = settings.predictor
-    if its.artifact is None:
-        return None
-    try:
-        return load_artifact(its.artifact, its.encoder, its.encoder_key.get_secret_value())
-    except ArtifactError as error:
-        raise ConfigurationError(f"predictor.artifact: {error}") from error
 
 
 def service_of(settings: Settings, metrics: Metrics) -> ServiceClient | None:
@@ -297,7 +248,3 @@ async def adopt(fleet: Fleet, promises: Promises, estimator: Estimator, describe
     columns = columns_for(fleet.models, described, described.held_out)
     await promises.adopt(columns, described.held_out)
     estimator.adopt(columns)
-
-
-def api_keys(settings: Settings) -> dict[str, SecretStr]:
-    return {endpoint.name: endpoint.api_key for endpoint in settings.endpoints if endpoint.api_key is not None}

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from gateway.generation import Generation, House
+    from gateway.generation import Generation
+    from gateway.house import House
 
 
 class Succession:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,17 @@ def lint(folder: Path) -> subprocess.CompletedProcess[str]:
 def test_imports_go_one_way() -> None:
     result = lint(ROOT)
     assert result.returncode == 0, result.stdout
+
+
+def test_every_room_stands_in_the_table_of_the_architecture() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    [layers] = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
+    rooms = {room for layer in layers for room in layer.split(" | ")} - {"__main__"}
+    table = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    first_cells = re.findall(r"(?m)^\| ((?:`\w+`(?: \\\| |, )?)+) \|", table)
+    assert {name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)} - {"predictors"} == rooms
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from gateway.app import artifact_of, fleet_of
+from gateway.configured import artifact_of, fleet_of
 from gateway.estimator import columns_for
 from gateway.settings import Settings, parse, read
 from gateway.settings.export import json_schema

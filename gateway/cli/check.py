@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gateway.app import artifact_of, fleet_of
+from gateway.configured import artifact_of, fleet_of
 from gateway.core.listing import objective
 from gateway.errors import ConfigurationError
 from gateway.estimator import columns_for

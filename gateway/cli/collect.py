@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import click
 import uvloop
 
-from gateway.app import api_keys, fleet_of, now, wall
+from gateway.configured import api_keys, fleet_of
 from gateway.core.fleet import matching
 from gateway.errors import ConfigurationError
+from gateway.house import now, wall
 from gateway.lab.collect.asking import Asker
 from gateway.lab.collect.grading import Kind
 from gateway.lab.collect.journal import JournalError, journal_of, opened
