@@ -1,5 +1,6 @@
 # Build: docker build -t paretogate .            the gateway alone, without torch
 #        docker build --build-arg EXTRAS=offline -t paretogate .   with train, evaluate and route too
+#        docker build --build-arg EXTRAS=gpu -t paretogate:gpu .   with torch and CUDA (several GB), for a predictor on a GPU
 # Run:   docker run --read-only --tmpfs /tmp -p 127.0.0.1:8080:8080 -v ./config:/etc/paretogate:ro paretogate
 # Inside, it listens on every address of the container, so the command says --insecure: who may reach it is decided by what
 # `-p` publishes. Before you publish it to others, configure `keys` (config/keys.yaml); they are asked for all the same.

@@ -39,7 +39,7 @@ class SentenceEmbedder:
         try:
             from sentence_transformers import SentenceTransformer  # noqa: PLC0415 - seven seconds and 440 MB
         except ImportError as error:
-            raise EncoderError(f"{self.name}: {error}; pip install 'paretogate[train]'") from error
+            raise EncoderError(f"{self.name}: {error}; pip install 'paretogate[gpu]'") from error
         self._folder = folder
         self._fingerprint = digest([path for name in FILES if (path := folder / name).is_file()])
         try:

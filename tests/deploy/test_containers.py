@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 UNIT = (ROOT / "deploy" / "systemd" / "paretogate.service").read_text(encoding="utf-8")
-OURS = [name for name, service in SERVICES.items() if service.get("image") == "paretogate:local"]
+OURS = [name for name, service in SERVICES.items() if service.get("image", "").startswith("paretogate:")]
 
 needs_tools = pytest.mark.skipif(
     not (ROOT / ".venv-deploy" / ".ready").exists(),
@@ -72,6 +73,32 @@ def test_the_image_runs_as_a_user_and_starts_a_command() -> None:
 @pytest.mark.parametrize("name", OURS)
 def test_our_services_start_commands_that_exist(name: str) -> None:
     assert_it_is_a_command([str(word) for word in SERVICES[name]["command"]])
+
+
+def test_extras_that_are_built_in_are_there() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    named = re.findall(r"EXTRAS=([a-z,]+)", DOCKERFILE)
+    assert "gpu" in named
+    named += [str(SERVICES["predictor-gpu"]["build"]["args"]["EXTRAS"])]
+    assert {extra for names in named for extra in names.split(",")} <= extras.keys()
+    assert any("torch" in each for each in extras["gpu"])
+
+
+def test_the_predictor_on_a_gpu_is_the_predictor() -> None:
+    """Under the name by which gateways ask for it, and never both at once."""
+    plain, gpu = SERVICES["predictor"], SERVICES["predictor-gpu"]
+    assert gpu["command"] == plain["command"]
+    assert gpu["networks"]["default"]["aliases"] == ["predictor"]
+    assert (plain["profiles"], gpu["profiles"]) == (["predictor"], ["gpu"])
+    [device] = gpu["deploy"]["resources"]["reservations"]["devices"]
+    assert (device["driver"], device["capabilities"]) == ("nvidia", ["gpu"])
+
+
+def test_budgets_outlive_redis() -> None:
+    redis = SERVICES["redis"]
+    words = [str(word) for word in redis["command"]]
+    assert words[words.index("--appendonly") + 1] == "yes"
+    assert f"redis:{words[words.index('--dir') + 1]}" in redis["volumes"]
 
 
 def test_what_is_mounted_exists() -> None:

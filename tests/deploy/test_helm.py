@@ -26,7 +26,8 @@ EVERYTHING: dict[str, Any] = {
         "token": {"secret": "ops", "key": "token"},
     },
     "networkPolicy": {"from": {"app": "shop"}},
-    "autoscaling": {"waitingQueries": 5},
+    "autoscaling": {"waitingQueries": 5, "waitingSeconds": 0.5},
+    "redis": {"persistence": {"enabled": True, "storageClass": "fast"}},
     "imagePullSecrets": [{"name": "registry"}],
     "nodeSelector": {"disk": "fast"},
     "tolerations": [{"operator": "Exists"}],
@@ -67,10 +68,34 @@ def test_everything_is_there() -> None:
         "HorizontalPodAutoscaler",
         "Ingress",
         "NetworkPolicy",
+        "PersistentVolumeClaim",
         "PodDisruptionBudget",
         "Service",
         "ServiceMonitor",
     }
+
+
+def test_pods_are_added_by_what_waits() -> None:
+    by_cpu, *others = objects(EVERYTHING)["HorizontalPodAutoscaler", "demo-paretogate"]["spec"]["metrics"]
+    assert by_cpu["resource"]["name"] == "cpu"
+    assert {each["pods"]["metric"]["name"]: each["pods"]["target"]["averageValue"] for each in others} == {
+        "paretogate_waiting_queries": "5",
+        "paretogate_oldest_waiting_seconds": "0.5",
+    }
+    [alone] = objects({"config": CONFIG})["HorizontalPodAutoscaler", "demo-paretogate"]["spec"]["metrics"]
+    assert alone == by_cpu
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_what_keys_have_spent_may_outlive_redis(*, kept: bool) -> None:
+    rendered = objects({"config": CONFIG, "redis": {"persistence": {"enabled": kept}}})
+    pod = rendered["Deployment", "demo-paretogate-redis"]["spec"]["template"]["spec"]
+    [container], [volume] = pod["containers"], pod["volumes"]
+    arguments = container["args"]
+    assert arguments[arguments.index("--appendonly") + 1] == ("yes" if kept else "no")
+    assert container["volumeMounts"] == [{"name": volume["name"], "mountPath": "/data"}]
+    assert ("persistentVolumeClaim" in volume) is kept
+    assert (("PersistentVolumeClaim", "demo-paretogate-redis") in rendered) is kept
 
 
 def test_pods_are_locked_and_probed() -> None:
