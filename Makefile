@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TORCH ?= torch==2.13.0+cpu# a CPU build; where no package source has one, `make TORCH=torch test` takes several GB
 
-.PHONY: help install run check test generated
+.PHONY: help install run check test faults soak generated
 help: ## this list
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -30,6 +30,15 @@ test: $(VENV)/.dev ## all tests; installs the servers that they talk to, or says
 	tests/servers.sh
 	-$(MAKE) --keep-going $(VENV)-llm/.ready $(VENV)-deploy/.ready
 	$(BIN)/pytest
+
+faults: $(VENV)/.dev ## plays the fault matrix and writes its table into docs/faults.md
+	tests/servers.sh
+	FAULTS_JSON=$(VENV)/faults.json $(BIN)/pytest tests/faults -m "faults or not faults"
+	$(BIN)/python -m tests.faults.table $(VENV)/faults.json docs/faults.md
+
+MINUTES ?= 10
+soak: $(VENV)/.dev ## load, faults and aborts for MINUTES=10; fails when anything is left or grows
+	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES)
 
 bench-%: $(VENV)/.dev ## a benchmark of tests/bench, as in bench-load-book; ARGS="…" are its own
 	$(BIN)/python -m tests.bench.$(subst -,_,$*) $(ARGS)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 JSON = "application/json"
 HUGE_TOKENS = 20 * 2**20 // 4  # 20 MB of text
 DRIP = 0.05  # seconds between two small pieces
+APART_S = 0.1  # until what follows surely comes in a packet of its own
 WRONG_USAGE = b'{"prompt_tokens":-1,"completion_tokens":"many","total_tokens":1e30}'
 MARK = "?" * 16  # stands in no answer of ours
 HALF_CHARACTER = b"caf\xc3"  # the first of two bytes
@@ -117,10 +118,11 @@ async def error_first(exchange: Exchange) -> web.StreamResponse:
 
 
 async def error_mid_stream(exchange: Exchange) -> web.StreamResponse:
-    """Half an answer, then an event with an error."""
+    """Half an answer, and once that is on its way an event with an error."""
     if not exchange.stream:
         return await error_first(exchange)
     response = await _half(exchange)
+    await asyncio.sleep(APART_S)
     told = {"error": {"message": "the engine has died", "type": "InternalServerError", "code": 500}}
     await response.write_eof(event(told))
     return response
