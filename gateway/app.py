@@ -18,6 +18,7 @@ from gateway.house import housed, now, store_of, wall
 from gateway.http.application import Application
 from gateway.http.control import control
 from gateway.load.background import background
+from gateway.load.opening import opened
 from gateway.metrics import LoopLag, Metrics
 from gateway.reload import Watch
 from gateway.settings import read
@@ -25,6 +26,7 @@ from gateway.succession import Succession, succession
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from gateway.core.fleet import Fleet
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from gateway.core.listing import Listing
     from gateway.feedback import Writer
     from gateway.house import House
+    from gateway.load.opening import Stores
     from gateway.pipeline import Pipeline
     from gateway.settings import Settings
 
@@ -101,11 +104,16 @@ class Gateway:
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[House]:
         """What outlives every configuration, and what looks after all of it."""
-        capacities = {endpoint.name: endpoint.capacity for endpoint in self.fleet.endpoints}
-        async with housed(self.settings, capacities, metrics=self.metrics, log=self.log, store=self.store) as house:
+        load = self._open_load()
+        async with housed(self.settings, load, metrics=self.metrics, log=self.log, store=self.store) as house:
             with LoopLag(asyncio.get_running_loop(), self.metrics.loop_lag):
                 async with background(*([self._keep_looking()] if self.metrics.shared else ())):
                     yield house
+
+    def _open_load(self) -> AbstractAsyncContextManager[Stores]:
+        """A place of its own: tests put a load book of theirs here."""
+        capacities = {endpoint.name: endpoint.capacity for endpoint in self.fleet.endpoints}
+        return opened(self.settings.load, capacities, now, wall, self.metrics.load)
 
     async def reload(self, read: Callable[[], Settings]) -> bool:
         """Takes up what is read, as a whole or not at all. Queries go on by what they were begun with.

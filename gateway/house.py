@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Final
 from gateway.core.loops import Loops
 from gateway.errors import ConfigurationError
 from gateway.feedback import Keep, Writer
-from gateway.load.opening import opened
 from gateway.spending import Spending
 from gateway.telling import Telling
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator
+    from contextlib import AbstractAsyncContextManager
 
-    from gateway.domain import Capacity
     from gateway.feedback import DecisionLog
     from gateway.feedback.store import Store
     from gateway.load.opening import Stores
@@ -46,13 +45,18 @@ class House:
 
 @asynccontextmanager
 async def housed(
-    settings: Settings, capacities: Mapping[str, Capacity], *, metrics: Metrics, log: DecisionLog, store: Store | None
+    settings: Settings,
+    load: AbstractAsyncContextManager[Stores],
+    *,
+    metrics: Metrics,
+    log: DecisionLog,
+    store: Store | None,
 ) -> AsyncIterator[House]:
     """Opens all of it and closes it in turn; the log's writer outlives what serves queries.
 
     Args:
         settings: the first configuration. What it says of `load`, `log` and `telemetry` holds to the end.
-        capacities: by endpoint, until a generation says others.
+        load: the stores of load and spending, not opened yet.
         metrics: told of everything.
         log: decisions in memory.
         store: where they are kept beyond it.
@@ -62,7 +66,7 @@ async def housed(
     """
     async with (
         writing(settings, store, metrics, log) as writer,
-        opened(settings.load, capacities, now, wall, metrics.load) as stores,
+        load as stores,
     ):
         traces, telling = traces_of(settings), Telling(wall) if settings.telemetry.decisions else None
         with ExitStack() as stack:
