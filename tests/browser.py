@@ -138,7 +138,7 @@ def _started(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
     while not told.is_file() or "\n" not in told.read_text():
         assert process.poll() is None, "Chromium ended before it listened"
         assert time.monotonic() < deadline, "Chromium did not listen in time"
-        time.sleep(0.02)
+        time.sleep(0.02)  # another process: it has no event for us
     port, path = told.read_text().splitlines()[:2]
     return process, f"ws://127.0.0.1:{port}{path}"
 

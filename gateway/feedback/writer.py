@@ -175,7 +175,7 @@ class Writer:
         for ended in batch:
             score = self._scores(ended.decision.query.id)
             rows.append(row(ended, score=score, prompts=self._keep.prompts))
-            time.sleep(0)
+            time.sleep(0)  # no wait: it only lets the loop have its turn
         self._store.insert(rows)
         self._since_pruned += len(rows)
         if self._since_pruned >= PRUNE_EVERY:

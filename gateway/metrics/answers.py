@@ -21,7 +21,7 @@ class AnswerInstruments:
     """By route, model and how it ended.
 
     Args:
-        registry: where they are collected.
+        tally: where they are counted.
         providers: by model, the kind of its endpoints.
     """
 
@@ -60,10 +60,7 @@ class AnswerInstruments:
         )
         self.cost = Counter("paretogate_cost_usd", "Cost of answers", ["route", "model", "kind"], tally=tally)
         self.quality = Counter(
-            "paretogate_predicted_quality",
-            "Sum of predicted quality of the choices",
-            ["route", "model"],
-            tally=tally,
+            "paretogate_predicted_quality", "Sum of predicted quality of the choices", ["route", "model"], tally=tally
         )
         self.counterfactual = Counter(
             "paretogate_counterfactual_cost_usd",

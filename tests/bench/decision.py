@@ -147,7 +147,7 @@ async def _probe(late: list[float]) -> None:
     now = asyncio.get_running_loop().time
     while True:
         began = now()
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0.001)  # what is measured is how much later the loop comes back
         late.append(now() - began - 0.001)
 
 
@@ -156,7 +156,7 @@ async def _decide_for(seconds: float, problems: list[Problem], thread: ThreadPoo
     end, batches = loop.time() + seconds, 0
     while loop.time() < end:
         if not problems:
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # the row without any batches
             continue
         await loop.run_in_executor(thread, _timed, problems[batches % len(problems)], 0.1)
         batches += 1

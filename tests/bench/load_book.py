@@ -94,7 +94,7 @@ async def paused(server: RedisServer, seconds: float) -> dict[str, float]:
                 refused += 1
                 continue
             async with held:
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.02)  # the answer that the slot is held for
 
     capacities = {"a": Capacity(64)}
     async with (

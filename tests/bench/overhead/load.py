@@ -81,7 +81,7 @@ def until_it_answers(target: Target, *, stream: bool = False) -> None:
         else:
             said, right = answer.text, right + 1 if answer.is_success else 0
         if not right:
-            time.sleep(0.2)
+            time.sleep(0.2)  # another process: it has no event for us
     if not right:
         raise RuntimeError(f"{target.url} does not answer: {said[:500]}")
 

@@ -35,7 +35,7 @@ def until_open(port: int, process: subprocess.Popen[bytes]) -> None:
         with closing(socket.socket()) as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
-        time.sleep(0.01)
+        time.sleep(0.01)  # another process: it has no event for us
     raise TimeoutError(f"{process.args!r} does not listen on {port}; it ended with {process.poll()}")
 
 
@@ -79,7 +79,7 @@ def until_ready(url: str) -> float:
                 return time.monotonic() - began
         except httpx.TransportError:
             pass
-        time.sleep(0.01)
+        time.sleep(0.01)  # another process: it has no event for us
     raise TimeoutError(f"{url} is not ready")
 
 
