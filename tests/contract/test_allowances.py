@@ -1,4 +1,4 @@
-"""What an allowance book promises, in memory and in Redis alike."""
+"""What an allowance book promises, in memory, in Redis and in Valkey alike."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ KEY = Key("shop", requests_per_minute=50, tokens_per_minute=1_000, budget=Budget
 
 
 @asynccontextmanager
-async def books(kind: str, count: int, redis_url: str) -> AsyncIterator[list[AllowanceBook]]:
+async def books(url: str | None, count: int) -> AsyncIterator[list[AllowanceBook]]:
     """So many views of one book; in memory they are one."""
-    if kind == "memory":
+    if url is None:
         yield [MemoryAllowances(time.monotonic, lambda: NOON)] * count
         return
     its = [
-        RedisAllowances(redis_url, time.monotonic, lambda: NOON, prefix="test", budget_s=5.0, replicas=lambda: count)
+        RedisAllowances(url, time.monotonic, lambda: NOON, prefix="test", budget_s=5.0, replicas=lambda: count)
         for _ in range(count)
     ]
     async with its[0].running():
@@ -41,11 +41,11 @@ async def books(kind: str, count: int, redis_url: str) -> AsyncIterator[list[All
             yield list(its)
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", "redis", "valkey"])
 async def pair(request: pytest.FixtureRequest) -> AsyncIterator[list[AllowanceBook]]:
     """Two replicas' views."""
-    url = request.getfixturevalue("redis_url")
-    async with books(request.param, 2, url) as its:
+    url = None if request.param == "memory" else request.getfixturevalue(f"{request.param}_url")
+    async with books(url, 2) as its:
         yield its
 
 
@@ -104,7 +104,7 @@ async def test_spans_do_not_share(redis_url: str) -> None:
 
 
 async def test_whoever_is_cancelled_has_taken_nothing(redis_url: str) -> None:
-    async with books("redis", 2, redis_url) as (one, other):
+    async with books(redis_url, 2) as (one, other):
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(one.take(KEY, Use(1, 10, CENT))) for _ in range(20)]
             for rounds in range(20):

@@ -1,4 +1,4 @@
-"""What every load book promises: one suite, run against memory, a real Redis, and Valkey where it is installed."""
+"""What every load book promises: one suite, run against memory, a real Redis and a real Valkey."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from gateway.load.memory import MemoryLoadBook
 from gateway.load.redis import RedisLoadBook
 from gateway.load.reservation import reserve
 from tests.contract.crowd import Crowd
-from tests.redis_server import BINARIES, RedisServer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
     from contextlib import AbstractAsyncContextManager
 
     from gateway.load.base import LoadBook
@@ -26,29 +25,18 @@ if TYPE_CHECKING:
     Opened: TypeAlias = Callable[[Mapping[str, Capacity]], AbstractAsyncContextManager[LoadBook]]
 
 
-@pytest.fixture(scope="module", params=["memory", *BINARIES])
-def server(request: pytest.FixtureRequest) -> Iterator[RedisServer | None]:
-    if request.param == "memory":
-        yield None
-    else:
-        with RedisServer(request.param) as running:
-            yield running
-
-
-@pytest.fixture
-def opened(server: RedisServer | None) -> Opened:
+@pytest.fixture(params=["memory", "redis", "valkey"])
+def opened(request: pytest.FixtureRequest) -> Opened:
     """Makes an empty book for some capacities."""
-    if server is not None:
-        with server.client() as client:
-            client.flushall()
+    url = None if request.param == "memory" else request.getfixturevalue(f"{request.param}_url")
 
     @asynccontextmanager
     async def opening(capacities: Mapping[str, Capacity]) -> AsyncIterator[LoadBook]:
         clock = asyncio.get_running_loop().time
-        if server is None:
+        if url is None:
             yield MemoryLoadBook(capacities, clock)
         else:
-            async with RedisLoadBook(capacities, server.url, clock, budget_s=2.0) as book:
+            async with RedisLoadBook(capacities, url, clock, budget_s=2.0) as book:
                 assert book.shared
                 yield book
                 assert book.shared

@@ -1,4 +1,4 @@
-"""What every store of sums promises, in memory and on a real Redis."""
+"""What every store of sums promises: in memory, in a file, on a real Redis and a real Valkey."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ if TYPE_CHECKING:
     Opened: TypeAlias = Callable[[], AbstractAsyncContextManager[SumsStore]]
 
 
-@pytest.fixture(params=["memory", "file", "redis"])
+@pytest.fixture(params=["memory", "file", "redis", "valkey"])
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Opened:
-    url = request.getfixturevalue("redis_url") if request.param == "redis" else None
+    kind = request.param
+    url = request.getfixturevalue(f"{kind}_url") if kind in {"redis", "valkey"} else None
 
     @asynccontextmanager
     async def opening() -> AsyncIterator[SumsStore]:
-        if request.param == "file":
+        if kind == "file":
             kept = KeptSums(tmp_path / "sums.json")
             async with kept.running():
                 yield kept

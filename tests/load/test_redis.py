@@ -15,7 +15,7 @@ from gateway.domain import Capacity
 from gateway.errors import ConfigurationError
 from gateway.load.base import Claim
 from gateway.load.redis import RedisLoadBook
-from tests.redis_server import RedisServer, free_port
+from tests.redis_server import RedisServer, free_port, valkey_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -276,13 +276,14 @@ async def test_no_ask_is_lost_when_redis_goes_in_the_middle_of_many(redis_server
             assert [(await look).slots.shape for look in looks] == [(1,)] * 5
 
 
-async def test_a_cluster_is_followed_to_the_node_that_has_the_keys(tmp_path: Path) -> None:
+@pytest.mark.parametrize("program", [lambda: "redis-server", valkey_server], ids=["redis", "valkey"])
+async def test_a_cluster_is_followed_to_the_node_that_has_the_keys(tmp_path: Path, program: Callable[[], str]) -> None:
     bus = {"here": str(free_port()), "there": str(free_port())}
 
     def node(name: str) -> RedisServer:
         (tmp_path / name).mkdir()
         options = ("--cluster-enabled", "yes", "--cluster-port", bus[name], "--dir", str(tmp_path / name))
-        return RedisServer("redis-server", *options)
+        return RedisServer(program(), *options)
 
     with node("here") as here, node("there") as there, here.client() as asked, there.client() as owner:
         slot = int(asked.cluster("keyslot", "{paretogate}"))
