@@ -16,7 +16,6 @@ from gateway.feedback import DecisionLog, Scoring, no_decision
 from gateway.generation import Generation
 from gateway.house import housed, now, store_of, wall
 from gateway.http.application import Application
-from gateway.http.control import control
 from gateway.load.background import background
 from gateway.load.opening import opened
 from gateway.metrics import LoopLag, Metrics
@@ -217,7 +216,7 @@ def application(
     gateway = Gateway(settings, demonstration=demonstration, counted_in=counted_in)
 
     @asynccontextmanager
-    async def lifespan(_: Application) -> AsyncIterator[None]:
+    async def lifespan() -> AsyncIterator[None]:
         async with gateway.running():
             if source is None:
                 yield
@@ -228,7 +227,7 @@ def application(
     return Application(
         lambda: gateway.pipeline,
         lambda: gateway.keyring,
-        control(gateway),
+        gateway,
         lifespan=lifespan,
         refused=gateway.metrics.keys.refused,
         body_limit=int(settings.server.max_body_mb * 2**20),

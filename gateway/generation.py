@@ -8,8 +8,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-import httpx
-
 from gateway.accounting import Accounts
 from gateway.batcher import Batcher, Decider
 from gateway.configured import api_keys, artifact_of, fleet_of, manifest_of, same_place
@@ -20,7 +18,7 @@ from gateway.estimator import Estimator, columns_for
 from gateway.gauges import Gauges
 from gateway.health import Health
 from gateway.house import now, wall
-from gateway.load.truth import Truth
+from gateway.load.truth import ASKED, Truth
 from gateway.load.view import FleetView
 from gateway.overview import Overview
 from gateway.pipeline import Pipeline
@@ -31,6 +29,8 @@ from gateway.upstream import Upstream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    import httpx
 
     from gateway.core.fleet import Fleet
     from gateway.estimator import Columns
@@ -97,8 +97,8 @@ class Generation:
             )
             if service is not None:
                 await stack.enter_async_context(service.running(partial(adopt, fleet, promises, estimator)))
-            client = await stack.enter_async_context(httpx.AsyncClient())
-            truth = Truth(fleet.endpoints, book, client, now, random.random)
+            asked = await stack.enter_async_context(asking(fleet))
+            truth = Truth(fleet.endpoints, book, asked, now, random.random)
             await stack.enter_async_context(truth.running())
             batcher = self._batcher(estimator, metrics, book=book, promises=promises, health=health, truth=truth)
             upstream = await stack.enter_async_context(Upstream(api_keys(settings), now=now, wall=wall))
@@ -231,6 +231,18 @@ class Generation:
             same = [each.name for each in self.settings.endpoints if same_place(each, were.get(each.name))]
             health.inherit(before.health, same)
         return health
+
+
+@asynccontextmanager
+async def asking(fleet: Fleet) -> AsyncIterator[httpx.AsyncClient | None]:
+    """A client for the endpoints that are asked how busy they are. It is slow to make: None where there are none."""
+    if not any(endpoint.kind in ASKED for endpoint in fleet.endpoints):
+        yield None
+        return
+    import httpx  # noqa: PLC0415 - a tenth of a start, with its certificates
+
+    async with httpx.AsyncClient() as client:
+        yield client
 
 
 def service_of(settings: Settings, metrics: Metrics) -> ServiceClient | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from gateway.core.loops import Loops
 from gateway.errors import ConfigurationError
 from gateway.feedback import Keep, Writer
+from gateway.feedback.later import LaterStore
 from gateway.spending import Spending
 from gateway.telling import Telling
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from gateway.metrics import Metrics
     from gateway.settings import Settings
     from gateway.tracing import Traces
+
+SQLITE: Final = "sqlite:///"
 
 now: Final = time.monotonic  # the base of every loop's clock; uvloop's own has whole milliseconds only
 wall: Final = time.time  # noqa: TID251 - handed out here, for dates alone
@@ -50,7 +53,7 @@ async def housed(
     *,
     metrics: Metrics,
     log: DecisionLog,
-    store: Store | None,
+    store: Store | LaterStore | None,
 ) -> AsyncIterator[House]:
     """Opens all of it and closes it in turn; the log's writer outlives what serves queries.
 
@@ -80,7 +83,7 @@ async def housed(
 
 @asynccontextmanager
 async def writing(
-    settings: Settings, store: Store | None, metrics: Metrics, log: DecisionLog
+    settings: Settings, store: Store | LaterStore | None, metrics: Metrics, log: DecisionLog
 ) -> AsyncIterator[Writer | None]:
     """The log's writer, where there is a log."""
     if store is None:
@@ -93,7 +96,7 @@ async def writing(
         yield writer
 
 
-def store_of(settings: Settings) -> Store | None:
+def store_of(settings: Settings) -> Store | LaterStore | None:
     """The configured log, or None where decisions are kept in memory alone. Nothing is opened yet.
 
     Raises:
@@ -102,7 +105,9 @@ def store_of(settings: Settings) -> Store | None:
     url = settings.log.url.get_secret_value()
     if not url:
         return None
-    from gateway.feedback.store import Store  # noqa: PLC0415 - SQLAlchemy, only for who keeps a log
+    if url.startswith(SQLITE):
+        return LaterStore(url)
+    from gateway.feedback.store import Store  # noqa: PLC0415 - SQLAlchemy; a driver that is missing is told at once
 
     return Store(url)
 

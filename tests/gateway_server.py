@@ -12,7 +12,6 @@ import uvicorn
 
 from gateway.app import Gateway, now
 from gateway.http.application import Application
-from gateway.http.control import control
 from gateway.server import server_config
 from gateway.settings import Settings, from_tree
 
@@ -79,14 +78,14 @@ async def serving(gateway: Gateway) -> AsyncIterator[str]:
     """Serves a gateway until the block ends; gives its URL without a path."""
 
     @asynccontextmanager
-    async def lifespan(_: Application) -> AsyncIterator[None]:
+    async def lifespan() -> AsyncIterator[None]:
         async with gateway.running():
             yield
 
     app = Application(
         lambda: gateway.pipeline,
         lambda: gateway.keyring,
-        control(gateway),
+        gateway,
         lifespan=lifespan,
         refused=gateway.metrics.keys.refused,
         body_limit=int(gateway.settings.server.max_body_mb * 2**20),

@@ -17,6 +17,7 @@ from gateway.feedback.row import row
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from gateway.feedback.later import LaterStore
     from gateway.feedback.row import Ended, Kept, Mark, Scored
     from gateway.feedback.store import Store
 
@@ -59,7 +60,7 @@ class Writer:
 
     def __init__(
         self,
-        store: Store,
+        store: Store | LaterStore,
         keep: Keep,
         *,
         scores: Callable[[str], float | None],

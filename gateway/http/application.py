@@ -1,93 +1,93 @@
-"""The FastAPI application: the hot routes as raw ASGI, everything else as FastAPI serves it."""
+"""The ASGI application: the hot paths and the probes are answered here, everything else at the desk."""
 
 from __future__ import annotations
 
+import asyncio
 import re
-from typing import TYPE_CHECKING, Any, Final
+import traceback
+from typing import TYPE_CHECKING, Final
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
-from starlette.responses import Response
-from starlette.routing import Route
+import msgspec
 
-from gateway import __version__
-from gateway.errors import GatewayError, InvalidRequestError, NotAllowedError, NotFoundError
+from gateway.errors import GatewayError, NotAllowedError, NotFoundError
 from gateway.http import answers
-from gateway.http.caller import KEY, visitor
-from gateway.http.description import completed
-from gateway.http.page import page
+from gateway.http.caller import KEY, PROBES, visitor
 from gateway.http.served import Inference, request_id
 from gateway.http.surface import SURFACES
+from gateway.load.background import background
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
 
-    from fastapi import APIRouter
-    from starlette.types import Lifespan, Message, Receive, Scope, Send
+    from starlette.types import Message, Receive, Scope, Send
 
     from gateway.core.keyring import Keyring
+    from gateway.http.answers import Headers
+    from gateway.http.control import Service
+    from gateway.http.desk import Desk
     from gateway.pipeline import Pipeline
 
 PREFIXES = ("/v1", "")
-NOT_ALLOWED = 405
+OK: Final = 200
+NOT_READY: Final = 503
 ENCODED_SLASH: Final = re.compile(rb"(?i)^(?!(?:/v1)?/models/).*%2f")  # a proxy before us would see another path
 
 
-class Application(FastAPI):
-    """Inference goes straight to its endpoint: a routing table and a middleware stack cost more than the rest of it."""
+class Application:
+    """Inference goes straight to its endpoint: a routing table and a middleware stack cost more than the rest of it.
+
+    The desk is made while the first queries are served, since FastAPI takes a quarter of a start to load.
+    """
 
     def __init__(
         self,
         pipeline: Callable[[], Pipeline],
         keyring: Callable[[], Keyring],
-        control: APIRouter,
+        service: Service,
         *,
-        lifespan: Lifespan[Application],
+        lifespan: Callable[[], AbstractAsyncContextManager[None]],
         refused: Callable[[str, GatewayError], None],
         body_limit: int,
         ping_s: float,
         now: Callable[[], float],
     ) -> None:
-        super().__init__(
-            title="Paretogate",
-            version=__version__,
-            lifespan=lifespan,
-            docs_url=None,
-            redoc_url=None,
-            redirect_slashes=False,  # it would send a client to whatever its Host header says
-        )
         self._keyring = keyring
+        self._service = service
+        self._lifespan = lifespan
         self._refused = refused
-        self._hot: dict[bytes, Inference] = {}  # by the path as it was sent
+        self._hot: dict[str, Inference] = {}
         for surface in SURFACES:
             inference = Inference(pipeline, keyring, surface, refused=refused, limit=body_limit, ping_s=ping_s, now=now)
-            for prefix in PREFIXES:
-                self._hot[(prefix + surface.path).encode()] = inference
-                self.router.routes.append(Route(prefix + surface.path, inference, methods=["POST"]))
-        for prefix in PREFIXES:
-            self.include_router(control, prefix=prefix, include_in_schema=bool(prefix))
-        self.include_router(page(), include_in_schema=False)
-        self.add_exception_handler(GatewayError, _gateway_error)
-        self.add_exception_handler(Exception, _gateway_error)
-        self.add_exception_handler(RequestValidationError, _invalid)
-        self.add_exception_handler(HTTPException, _http_error)
-
-    def openapi(self) -> dict[str, Any]:
-        """The description of every path, once made."""
-        if self.openapi_schema is None:
-            self.openapi_schema = completed(super().openapi())
-        return self.openapi_schema
+            self._hot |= {prefix + surface.path: inference for prefix in PREFIXES}
+        self._hot_as_sent = {path.encode(): inference for path, inference in self._hot.items()}
+        self._desk: Desk | None = None
+        self._making = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await super().__call__(scope, receive, send)
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
             return
-        inference = self._hot.get(scope["raw_path"]) if scope["method"] == "POST" else None
+        if scope["type"] != "http":
+            await (await self.desk())(scope, receive, send)
+            return
+        inference = self._hot_as_sent.get(scope["raw_path"]) if scope["method"] == "POST" else None
         if inference is not None:
             await inference(scope, receive, send)
         else:
             await self._visit(scope, receive, _identified(scope, send))
+
+    async def desk(self) -> Desk:
+        """What answers on all other paths. The first call makes it, on a thread."""
+        async with self._making:
+            if self._desk is None:
+                self._desk = await asyncio.to_thread(self._made)
+        return self._desk
+
+    def _made(self) -> Desk:
+        from gateway.http.desk import Desk  # noqa: PLC0415 - FastAPI, which is not needed to be ready
+
+        return Desk(self._service, self._hot)
 
     async def _visit(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Nothing of the gateway is shown to whoever may not call it, not even which paths there are."""
@@ -95,11 +95,44 @@ class Application(FastAPI):
             if ENCODED_SLASH.search(scope["raw_path"]):
                 raise NotFoundError("an encoded slash is part of a name, and only a model's may have one")
             scope[KEY] = visitor(self._keyring(), scope["path"], dict(scope["headers"]))
+            plain = scope["path"].removeprefix("/v1")
+            if plain in PROBES:
+                await self._probed(scope["method"], plain, send)
+                return
         except GatewayError as error:
             self._refused("", error)
-            await _respond(error)(scope, receive, send)
+            await _whole(send, answers.error_status(error), answers.error_headers(error), answers.error_body(error))
         else:
-            await super().__call__(scope, receive, send)
+            await (await self.desk())(scope, receive, send)
+
+    async def _probed(self, method: str, path: str, send: Send) -> None:
+        """Whether it is alive, or ready."""
+        if method != "GET":
+            error = NotAllowedError(f"{method} {path}: the path does not take this method")
+            headers = [*answers.error_headers(error), (b"allow", b"GET")]
+            await _whole(send, answers.error_status(error), headers, answers.error_body(error))
+            return
+        missing = self._service.readiness() if path == "/readyz" else {}
+        status = {"/livez": "alive"}.get(path, "not ready" if missing else "ready")
+        told = {"status": status, "missing": missing} if path == "/readyz" else {"status": status}
+        await _whole(send, NOT_READY if missing else OK, [answers.JSON], msgspec.json.encode(told))
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """ASGI's lifespan: what is open while requests are taken."""
+        await receive()
+        stage = "startup"
+        try:
+            async with self._lifespan(), background(self._prepare()):
+                await send({"type": "lifespan.startup.complete"})
+                stage = "shutdown"
+                await receive()
+        except BaseException:
+            await send({"type": f"lifespan.{stage}.failed", "message": traceback.format_exc()})
+            raise
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _prepare(self) -> None:
+        await self.desk()
 
 
 def _identified(scope: Scope, send: Send) -> Send:
@@ -114,24 +147,7 @@ def _identified(scope: Scope, send: Send) -> Send:
     return identified
 
 
-def _respond(error: GatewayError, more: Mapping[str, str] | None = None) -> Response:
-    headers = {name.decode(): value.decode() for name, value in answers.error_headers(error)} | dict(more or {})
-    return Response(answers.error_body(error), answers.error_status(error), headers)
-
-
-def _gateway_error(_: Request, error: Exception) -> Response:
-    return _respond(error if isinstance(error, GatewayError) else GatewayError("the gateway failed; its log says why"))
-
-
-def _invalid(_: Request, error: Exception) -> Response:
-    problems = error.errors() if isinstance(error, RequestValidationError) else []
-    places = [(".".join(str(part) for part in each["loc"][1:]), each["msg"]) for each in problems]
-    message = "; ".join(f"{place}: {reason}" if place else reason for place, reason in places)
-    return _respond(InvalidRequestError(message or "the request is not valid", param=places[0][0] or None))
-
-
-def _http_error(request: Request, error: Exception) -> Response:
-    place = f"{request.method} {request.url.path}"
-    if isinstance(error, HTTPException) and error.status_code == NOT_ALLOWED:
-        return _respond(NotAllowedError(f"{place}: the path does not take this method"), error.headers)
-    return _respond(NotFoundError(f"{place}: no such path"))
+async def _whole(send: Send, status: int, headers: Headers, body: bytes) -> None:
+    headers = [*headers, (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 KEY: Final = "paretogate.key"  # where the routes find the caller's key, in the ASGI scope
 # probes carry no key and tell nothing of use; the page itself is the same for everybody, what it shows is not in it
-FOR_ANYONE: Final = frozenset({"/livez", "/readyz", *PAGE_PATHS})
+PROBES: Final = frozenset({"/livez", "/readyz"})
+FOR_ANYONE: Final = PROBES | PAGE_PATHS
 FOR_ADMINS: Final = frozenset({"/metrics", "/overview"})
 
 

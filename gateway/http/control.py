@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from gateway.domain import Key
     from gateway.feedback import DecisionLog
 
-NOT_READY = 503
-
 
 class Service(Protocol):
     """What these routes read of the running gateway."""
@@ -76,11 +74,14 @@ def control(service: Service) -> APIRouter:
     routes = APIRouter()
     _catalogue(routes, service)
     _records(routes, service)
-    _probes(routes, service)
 
     @routes.get("/overview")
     async def overview() -> dict[str, object]:
         return await service.overview()
+
+    @routes.get("/metrics")
+    async def metrics() -> Response:
+        return Response(await service.metrics_page(), headers={"content-type": CONTENT_TYPE})
 
     return routes
 
@@ -122,19 +123,3 @@ def _records(routes: APIRouter, service: Service) -> None:
 def _whose(key: Key) -> str | None:
     """The name of the key whose decisions it may see; None: everybody's."""
     return None if key.admin else key.name
-
-
-def _probes(routes: APIRouter, service: Service) -> None:
-    @routes.get("/livez")
-    async def livez() -> dict[str, str]:
-        return {"status": "alive"}
-
-    @routes.get("/readyz")
-    async def readyz(response: Response) -> dict[str, object]:
-        missing = service.readiness()
-        response.status_code = NOT_READY if missing else 200
-        return {"status": "not ready" if missing else "ready", "missing": missing}
-
-    @routes.get("/metrics")
-    async def metrics() -> Response:
-        return Response(await service.metrics_page(), headers={"content-type": CONTENT_TYPE})

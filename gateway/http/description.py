@@ -96,7 +96,15 @@ REFUSED: Final[Plain] = {
     "content": {"application/json": {"schema": {"$ref": f"{REF}Error"}}},
 }
 PLAIN_TEXT: Final[Plain] = {"text/plain": {"schema": {"type": "string"}}}
-NOT_READY: Final = "503"
+OBJECT: Final[Plain] = {"application/json": {"schema": {"type": "object"}}}
+REFUSALS: Final[Plain] = {"4XX": REFUSED, "5XX": REFUSED}
+READY: Final[Plain] = {"200": {"description": "It can serve.", "content": OBJECT}}
+NOT_READY: Final[Plain] = {"503": {"description": "What is missing, and why.", "content": OBJECT}}
+ALIVE: Final[Plain] = {"200": {"description": "The process is there.", "content": OBJECT}}
+PROBES: Final[Plain] = {
+    "/livez": {"get": {"operationId": "livez", "summary": "Livez", "responses": ALIVE | REFUSALS}},
+    "/readyz": {"get": {"operationId": "readyz", "summary": "Readyz", "responses": READY | NOT_READY | REFUSALS}},
+}
 HEADERS: Final[Plain] = {
     "x-request-id": {"schema": {"type": "string"}, "description": "The caller's own where it is sane."},
     "x-paretogate-decision": {"schema": {"type": "string"}, "description": "For GET /v1/decisions/{id}."},
@@ -118,10 +126,9 @@ def completed(described: Plain) -> Plain:
     for path in paths.values():
         for operation in path.values():
             _correct(operation)
-    for probe in ("/v1/livez", "/v1/readyz", "/v1/metrics"):
-        paths[probe.removeprefix("/v1")] = paths.pop(probe)
+    paths["/metrics"] = paths.pop("/v1/metrics")
     paths["/metrics"]["get"]["responses"]["200"]["content"] = PLAIN_TEXT
-    paths["/readyz"]["get"]["responses"][NOT_READY] = paths["/readyz"]["get"]["responses"]["200"]
+    paths |= PROBES
     paths |= {f"/v1{surface.path}": {"post": _operation(surface)} for surface in SURFACES}
     parts = described.setdefault("components", {})
     _, made = msgspec.json.schema_components([Part, Routing], ref_template=REF + "{name}")
@@ -136,7 +143,7 @@ def completed(described: Plain) -> Plain:
 
 def _correct(operation: Plain) -> None:
     """What FastAPI would answer with 422 we answer as any other wrong request."""
-    operation["responses"] = {"200": operation["responses"]["200"], "4XX": REFUSED, "5XX": REFUSED}
+    operation["responses"] = {"200": operation["responses"]["200"]} | REFUSALS
 
 
 def _operation(surface: Surface) -> Plain:

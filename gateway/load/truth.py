@@ -7,24 +7,25 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import httpx
-
 from gateway.core.paces import Queue
 from gateway.domain import Kind
 from gateway.load.background import background
 from gateway.load.base import Foreign
-from gateway.load.reports import Report, foreign, ollama_report, remaining, vllm_report
+from gateway.load.reports import foreign, remaining
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
+    import httpx
+
     from gateway.domain import Endpoint
     from gateway.load.base import LoadBook
+    from gateway.load.reports import Report
 
 INTERVAL_S = 1.0
 JITTER = 0.2  # of the interval, either way: replicas do not ask all at once
 STALE_AFTER = 3  # intervals
-METRICS_BYTES = 1_000_000  # a page longer than this is no page of ours
+ASKED = frozenset({Kind.VLLM, Kind.OLLAMA})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Truth:
         endpoints: those of kind vllm and ollama are asked; the others speak in their answers' headers, see `heard`.
         book: is told what is not ours. While it is not shared, other replicas' load would pass for foreign: then
             nothing is corrected.
-        client: for the scrapes.
+        client: for the scrapes; None where nobody is asked.
         clock: the book's.
         draw: a number in [0, 1), for the jitter.
         interval_s: between two scrapes of an endpoint.
@@ -52,13 +53,13 @@ class Truth:
         self,
         endpoints: Iterable[Endpoint],
         book: LoadBook,
-        client: httpx.AsyncClient,
+        client: httpx.AsyncClient | None,
         clock: Callable[[], float],
         draw: Callable[[], float],
         *,
         interval_s: float = INTERVAL_S,
     ) -> None:
-        self._asked = tuple(endpoint for endpoint in endpoints if endpoint.kind in (Kind.VLLM, Kind.OLLAMA))
+        self._asked = tuple(endpoint for endpoint in endpoints if endpoint.kind in ASKED)
         self._book = book
         self._client = client
         self._clock = clock
@@ -114,20 +115,9 @@ class Truth:
             await asyncio.sleep(self._interval_s * (1.0 + JITTER * (2.0 * self._draw() - 1.0)))
 
     async def _ask(self, endpoint: Endpoint) -> Report | None:
-        ollama = endpoint.kind is Kind.OLLAMA
-        place = httpx.URL(endpoint.url)
-        url = place.copy_with(userinfo=b"", raw_path=b"/api/ps" if ollama else b"/metrics")
-        login = (place.username, place.password) if place.userinfo else None  # not in the URL, which httpx logs
-        try:
-            async with asyncio.timeout(self._interval_s):
-                answer = await self._client.get(url, auth=login)
-        except (httpx.HTTPError, TimeoutError):
-            return None
-        if answer.status_code != httpx.codes.OK or len(answer.content) > METRICS_BYTES:
-            return None
-        if ollama:
-            return ollama_report(answer.content, endpoint.serves or endpoint.model)
-        return vllm_report(answer.text)
+        from gateway.load.scraping import scrape  # noqa: PLC0415 - httpx, only where somebody is asked
+
+        return None if self._client is None else await scrape(self._client, endpoint, self._interval_s)
 
     def _stale_at(self, at: float) -> float:
         return at + STALE_AFTER * self._interval_s

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from typing import Final
-
-from fastapi import APIRouter, Response
 
 FILES: Final = {
     "/": ("page.html", "text/html; charset=utf-8"),
@@ -22,18 +19,3 @@ HEADERS: Final = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
 }
-
-
-def page() -> APIRouter:
-    """The routes of the files, which are read once."""
-    routes = APIRouter()
-    for path, (name, kind) in FILES.items():
-        body = (files(__package__) / name).read_bytes()
-        _serve(routes, path, body, {**HEADERS, "content-type": kind})
-    return routes
-
-
-def _serve(routes: APIRouter, path: str, body: bytes, headers: dict[str, str]) -> None:
-    @routes.get(path)
-    async def file() -> Response:
-        return Response(body, headers=headers)
