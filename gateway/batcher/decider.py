@@ -6,11 +6,12 @@ import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, inf
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from gateway.batcher.reach import within_reach
 from gateway.core.capacity import NOWHERE, roomiest
 from gateway.core.decision import Batch, Decision
 from gateway.core.estimate import UNKNOWN, Estimates
@@ -138,11 +139,16 @@ class Decider:
         self._lap(batch, "window")
         await self._estimate(batch)
         self._lap(batch, "predict")
+        terrain = await self._terrain()
+        near = within_reach(batch, self._fleet, terrain.headroom.places * terrain.healthy, self._now())
+        verdicts = {verdict.waiter: verdict for verdict in (await self._weigh(near, terrain) if near else ())}
+        return [verdicts.get(waiter) or self._unweighed(waiter) for waiter in batch]
+
+    async def _weigh(self, batch: Sequence[Waiter[Placement]], terrain: Terrain) -> list[Verdict]:
         terms = await self._promises.terms([waiter.query for waiter in batch])
         now = self._now()
         asks = [self._ask(waiter, its, now) for waiter, its in zip(batch, terms, strict=True)]
         estimates = Estimates.stack([waiter.decision.estimate for waiter in batch])
-        terrain = await self._terrain()
         placing = place(asks, estimates, terrain)
         assignment = await self._solve(placing.problem)
         self._record(batch, asks, placing, Batch.of(placing, assignment, terrain))
@@ -152,6 +158,12 @@ class Decider:
         placements = await self._reserve(batch, assignment.choice.tolist())
         self._lap(batch, "reserve")
         return [Verdict(*each) for each in zip(batch, placements, placing.too_dear.tolist(), strict=True)]
+
+    def _unweighed(self, waiter: Waiter[Placement]) -> Verdict:
+        """Without room: it is looked at again when there is some."""
+        waiter.decision.times_held += 1
+        waiter.review_at = inf if waiter.review_at <= self._now() else waiter.review_at
+        return Verdict(waiter)
 
     async def _estimate(self, batch: Sequence[Waiter[Placement]]) -> None:
         """A pinned model is priced by what is known of it; its text is not looked at."""
