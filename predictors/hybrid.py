@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
 def mixed(stack: Stack, parts: Parts, opinions: Opinions, tokens: Floats, cost: Floats) -> Prediction:
     """Estimates with one quality column per head, from opinions and the (Q, M) deviations of the amounts."""
-    quality, deviation = stack(opinions)
-    home = stack.home(opinions)
+    quality, deviation, home = stack(opinions)
     return Prediction(
         quality=quality,
         quality_sd=deviation,

@@ -38,6 +38,7 @@ CONSTANT, SOFTENING = 1e-3, 0.05  # standard deviations of a feature that says n
 CLIP = 4.0  # standard deviations
 _TOOL_SALT = 0x5851F42D4C957F2D
 _READ_AT_ONCE = 512
+_ENDS = np.ones(1, np.bool_)
 _ROUNDS, _SPARE = 1, 32  # power iterations and extra columns of the randomised decomposition
 _NOTHING = 1e-9  # of the largest squared singular value: a direction below it is rounding
 
@@ -78,15 +79,22 @@ class Lexical:
         """Features from counts of kept n-grams, (Q,) counts of all, and (Q, FEATURES) structure."""
         times, _, start = terms
         projected = _projected(_weighted(terms, self.weight), self.directions)
-        length = np.linalg.norm(projected, axis=1, keepdims=True)
-        standard = np.clip((shape - self.centre) / self.spread, -CLIP, CLIP)
-        inputs = np.concatenate([projected / self.scale, standard], axis=1) * np.float32(SCALE)
-        sides = [projected / np.maximum(length, 1e-6), standard * np.float32(STRUCTURE_SHARE / FEATURES**0.5)]
-        vectors = np.concatenate(sides, axis=1)
-        vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
-        known = np.diff(np.append(0, np.cumsum(times))[start]) / np.maximum(total, 1)
-        signals = np.stack([length[:, 0], known], axis=1)
-        return Features(inputs.astype(np.float32), vectors.astype(np.float32), signals.astype(np.float32))
+        width = projected.shape[1]
+        length = _lengths(projected)
+        standard = np.minimum(np.maximum((shape - self.centre) / self.spread, -CLIP), CLIP)
+        inputs = np.empty((len(projected), width + FEATURES), np.float32)
+        inputs[:, :width], inputs[:, width:] = projected / self.scale, standard
+        inputs *= np.float32(SCALE)
+        vectors = np.empty_like(inputs)
+        vectors[:, :width] = projected / np.maximum(length, 1e-6)
+        vectors[:, width:] = standard * np.float32(STRUCTURE_SHARE / FEATURES**0.5)
+        vectors /= np.maximum(_lengths(vectors), 1e-6)
+        running = np.zeros(times.size + 1, np.float32)
+        np.cumsum(times, out=running[1:])
+        signals = np.empty((len(projected), 2), np.float32)
+        signals[:, 0] = length[:, 0]
+        signals[:, 1] = (running[start[1:]] - running[start[:-1]]) / np.maximum(total, 1)
+        return Features(inputs, vectors, signals)
 
     def arrays(self) -> Mapping[str, NDArray[np.generic]]:
         """All that `restore` needs: the kept buckets stand for the whole column table."""
@@ -172,6 +180,12 @@ class LexicalEngine:
         return Lexical(_table(buckets), weight, directions, scale, centre, spread)
 
 
+def _lengths(vectors: Floats) -> Floats:
+    """(Q, 1)."""
+    lengths: Floats = np.sqrt(np.square(vectors).sum(axis=1, keepdims=True))
+    return lengths
+
+
 def _spread(shape: Floats) -> Floats:
     """(FEATURES,) what counts as a step of one; endless for what never differed, which nothing can be learned of."""
     deviation = shape.std(axis=0) if len(shape) else np.zeros(FEATURES)
@@ -200,8 +214,12 @@ def _projected(terms: Terms, directions: Floats) -> Floats:
     """(Q, D) product of a sparse row matrix with (V, D) directions; row by row it needs no scipy and no more time."""
     values, columns, start = terms
     found = np.empty((start.size - 1, directions.shape[1]), np.float32)
-    for row, (begin, end) in enumerate(pairwise(start.tolist())):
-        np.dot(values[begin:end], directions[columns[begin:end]], out=found[row])
+    bounds = list(pairwise(start.tolist()))
+    picked = np.empty((max((end - begin for begin, end in bounds), default=0), directions.shape[1]), np.float32)
+    for row, (begin, end) in enumerate(bounds):
+        # Into one buffer, and "clip" because columns are in range: half the time of plain indexing.
+        some = np.take(directions, columns[begin:end], axis=0, out=picked[: end - begin], mode="clip")
+        np.dot(values[begin:end], some, out=found[row])
     return found
 
 
@@ -225,12 +243,13 @@ def _count(rows: NDArray[np.int64], columns: NDArray[np.int64], height: int, wid
     """How often each pair of row and column occurs."""
     keys = rows * width + columns
     keys.sort()
-    edge = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]])) if keys.size else np.zeros(0, np.int64)
-    distinct = keys[edge]
-    times = np.diff(np.append(edge, keys.size)).astype(np.float32)
-    owner = distinct // max(width, 1)
-    start = np.searchsorted(owner, np.arange(height + 1))
-    return times, (distinct - owner * width).astype(np.int32), start
+    last = np.flatnonzero(np.concatenate([keys[1:] != keys[:-1], _ENDS])) if keys.size else np.zeros(0, np.int64)
+    distinct = keys[last]
+    times = last.astype(np.float32)
+    times[1:] -= last[:-1]
+    times[:1] += 1
+    start = np.searchsorted(distinct, np.arange(height + 1) * width)
+    return times, (distinct % max(width, 1)).astype(np.int32), start
 
 
 def _directions(terms: sparse.csr_matrix, seed: int) -> Floats:

@@ -71,12 +71,13 @@ class Network:
         hidden = np.maximum(inputs @ self.entry + self.entry_bias, 0)
         logits: Floats = hidden @ self.heads + self.heads_bias
         share, energy = _shares(hidden @ self.tasks + self.tasks_bias)
+        deviation = logits.mean(axis=0)
         return Reading(
-            deviation=logits.mean(axis=0),
-            doubt=logits.std(axis=0),
+            deviation=deviation,
+            doubt=np.sqrt(np.square(logits - deviation).mean(axis=0)),
             task=share.mean(axis=0),
             energy=energy.mean(axis=0),
-            hidden=np.concatenate(list(hidden), axis=1),
+            hidden=hidden.transpose(1, 0, 2).reshape(len(inputs), hidden.shape[0] * hidden.shape[2]),
         )
 
 

@@ -35,15 +35,25 @@ def _classes() -> NDArray[np.uint8]:
     return table
 
 
-def _folded() -> NDArray[np.uint8]:
-    table = np.arange(256, dtype=np.uint8)
-    table[65:91] += 32
+def _folded() -> Words:
+    table = np.arange(256, dtype=np.uint64)
+    table[65:91] += np.uint64(32)
     table[48:58] = 48
     table[[9, 10, 11, 12, 13, 0]] = 32
-    return table
+    return table + np.uint64(1)
+
+
+def _powers(base: int, count: int) -> Words:
+    """base^0 .. base^(count-1) mod 2^64."""
+    steps = np.full(count, base & (2**64 - 1), np.uint64)
+    if count:
+        steps[0] = 1
+    return np.cumprod(steps, dtype=np.uint64)
 
 
 _CLASS, _FOLD = _classes(), _folded()
+_READY = 4_096  # bytes of a few short prompts, whose powers need not be worked out again
+_POWERS, _INVERSES = _powers(_BASE, _READY), _powers(_INVERSE, _READY)
 
 
 def ngrams(texts: Sequence[str], salt: int = 0) -> tuple[Rows, Rows]:
@@ -57,63 +67,53 @@ def ngrams(texts: Sequence[str], salt: int = 0) -> tuple[Rows, Rows]:
         For each n-gram its text's row, 0..Q-1, and its bucket, 0..BUCKETS-1. In no particular order.
     """
     pieces = [text.encode("utf-8", "replace") for text in texts]
-    lengths = np.array([len(piece) + 1 for piece in pieces], np.int64)
+    if not pieces:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
     raw = np.frombuffer(b" " + b" ".join(pieces) + b" ", np.uint8)
-    owner = np.repeat(np.arange(len(pieces)), lengths)  # of each byte but the first; a text ends with its space
-    owner = np.concatenate([np.zeros(1, np.int64), owner]) if pieces else np.zeros(raw.size, np.int64)
-    kind, folded = _CLASS[raw], _FOLD[raw].astype(np.uint64) + np.uint64(1)
-    words, pairs, first = _words(kind, folded, owner)
-    rows = [owner[first], owner[first[:-1]][pairs[0]]]
-    hashes = [words, pairs[1]]
-    for row, value in _characters(kind, folded, owner):
-        rows.append(row)
+    lengths = [len(piece) + 1 for piece in pieces]
+    lengths[0] += 1  # a text ends with its space, and the first begins with one
+    owner = np.repeat(np.arange(len(pieces)), lengths)
+    kind, folded = _CLASS[raw], _FOLD[raw]
+    places, hashes = _words(kind, folded, owner)
+    for place, value in _characters(kind, folded):
+        places.append(place)
         hashes.append(value)
-    return np.concatenate(rows), _bucket(np.concatenate(hashes) + np.uint64(salt))
+    return owner[np.concatenate(places)], _bucket(np.concatenate(hashes) + np.uint64(salt))
 
 
-def _words(kind: NDArray[np.uint8], folded: Words, owner: Rows) -> tuple[Words, tuple[NDArray[np.bool_], Words], Rows]:
-    """Hashes of words and marks, of neighbouring pairs in one text (mask, hash), and where each word begins."""
-    inside = kind == _WORD
-    begins = (kind == _MARK) | (inside & ~np.concatenate([[False], inside[:-1]]))
-    ends = (kind == _MARK) | (inside & ~np.concatenate([inside[1:], [False]]))
-    first, last = np.flatnonzero(begins), np.flatnonzero(ends)
-    powers = _powers(_BASE, folded.size)
-    running = np.concatenate([np.zeros(1, np.uint64), np.cumsum(folded * powers)])
-    words = (running[last + 1] - running[first]) * _powers(_INVERSE, folded.size)[first]
-    together = owner[first[1:]] == owner[first[:-1]]
+def _words(kind: NDArray[np.uint8], folded: Words, owner: Rows) -> tuple[list[Rows], list[Words]]:
+    """Places and hashes of words and marks, and of neighbouring pairs in one text."""
+    inside, mark = kind == _WORD, kind == _MARK  # neither at the first nor at the last byte
+    first = np.flatnonzero(mark[1:] | (inside[1:] > inside[:-1])) + 1
+    last = np.flatnonzero(mark[:-1] | (inside[:-1] > inside[1:]))
+    ready = folded.size <= _READY
+    powers = _POWERS[: folded.size] if ready else _powers(_BASE, folded.size)
+    inverses = _INVERSES if ready else _powers(_INVERSE, folded.size)
+    running = np.cumsum(folded * powers)
+    words = (running[last] - running[first - 1]) * inverses[first]
+    whose = owner[first]
+    together = whose[1:] == whose[:-1]
     pairs = (words[:-1] * np.uint64(_MIX[0]) + words[1:])[together]
-    return words, (together, pairs), first
+    return [first, first[:-1][together]], [words, pairs]
 
 
-def _characters(kind: NDArray[np.uint8], folded: Words, owner: Rows) -> list[tuple[Rows, Words]]:
-    """Hashes of the character n-grams that touch one word only; a space may stand at either end."""
-    space = (kind == _SPACE).astype(np.int64)
-    spaces = np.concatenate([[0], np.cumsum(space)])
+def _characters(kind: NDArray[np.uint8], folded: Words) -> list[tuple[Rows, Words]]:
+    """Places and hashes of the character n-grams that touch one word only; a space may stand at either end."""
+    spaces = np.cumsum(kind == _SPACE)  # up to and with each byte
     found = []
     rolling = folded
     for size in range(2, max(CHARACTER_SIZES) + 1):
         rolling = rolling[:-1] * np.uint64(_BASE) + folded[size - 1 :]
         if size not in CHARACTER_SIZES:
             continue
-        begin = np.arange(rolling.size)
-        within = spaces[begin + size - 1] == spaces[begin + 1]
-        within &= space[begin + 1] == 0
-        keep = np.flatnonzero(within)
-        found.append((owner[keep + 1], rolling[keep] + np.uint64(size)))
+        keep = np.flatnonzero(spaces[size - 2 : -1] == spaces[: 1 - size])
+        found.append((keep + 1, rolling[keep] + np.uint64(size)))
     return found
 
 
-def _powers(base: int, count: int) -> Words:
-    """base^0 .. base^(count-1) mod 2^64."""
-    steps = np.full(count, base & (2**64 - 1), np.uint64)
-    if count:
-        steps[0] = 1
-    return np.cumprod(steps, dtype=np.uint64)
-
-
-def _bucket(hashes: Words) -> Rows:
-    mixed = hashes
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(_MIX[0])
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(_MIX[1])
+def _bucket(mixed: Words) -> Rows:
+    for shift, factor in zip((30, 27), _MIX, strict=True):
+        mixed ^= mixed >> np.uint64(shift)
+        mixed *= np.uint64(factor)
     mixed ^= mixed >> np.uint64(31)
     return (mixed >> _SHIFT).astype(np.int64)

@@ -43,12 +43,15 @@ class Opinions:
     def halves(self) -> tuple[Floats, Floats]:
         """Each part's deviation from the prior on the logit scale: (Q, P) common to all heads, and (Q, H, P) own."""
         base = logit(self.prior)
-        even = np.ones_like(self.coverage)
         asked = self.coverage + _TRACE
-        parts = ((self.network, even), (logit(self.tasks) - base, even), (logit(self.near) - base, asked))
-        common = [(deviation * weight).sum(axis=1) / weight.sum(axis=1) for deviation, weight in parts]
-        own = [deviation - mean[:, None] for (deviation, _), mean in zip(parts, common, strict=True)]
-        return np.stack(common, axis=1), np.stack(own, axis=2)
+        own = np.empty((*self.near.shape, len(PARTS)), np.float32)
+        own[:, :, 0] = self.network
+        own[:, :, 1] = logit(self.tasks) - base
+        own[:, :, 2] = logit(self.near) - base
+        common = own.mean(axis=1)
+        common[:, 2] = (own[:, :, 2] * asked).sum(axis=1) / asked.sum(axis=1)
+        own -= common[:, None]
+        return common, own
 
     def rows(self, index: NDArray[np.int64]) -> Opinions:
         """Of those queries alone."""

@@ -74,10 +74,10 @@ class Retrieval:
             )
         found = [self._nearest(vectors[start : start + AT_ONCE]) for start in range(0, len(vectors), AT_ONCE)]
         likeness, sums = (np.concatenate(each) if len(found) > 1 else each[0] for each in zip(*found, strict=True))
-        hits, count, whole = np.split(sums, [prior.size, 2 * prior.size], axis=1)
+        hits, count, whole = sums[:, : prior.size], sums[:, prior.size : -1], sums[:, -1:]
         return Neighbourhood(
-            score=((hits + STRENGTH * prior) / (count + STRENGTH)).astype(np.float32),
-            coverage=(count / np.maximum(whole, 1e-6)).astype(np.float32),
+            score=((hits + STRENGTH * prior) / (count + STRENGTH)).astype(np.float32, copy=False),
+            coverage=(count / np.maximum(whole, 1e-6)).astype(np.float32, copy=False),
             likeness=likeness,
         )
 
@@ -85,12 +85,14 @@ class Retrieval:
         """Of (Q, D) vectors: (Q, len(NEAREST)) mean likeness of the nearest, (Q, 2 H + 1) weighed sums over them."""
         cosine = vectors @ self._likeness
         place = np.argpartition(-cosine, self._neighbours - 1, axis=1)[:, : self._neighbours]
-        near = np.take_along_axis(cosine, place, axis=1)
+        near = cosine[np.arange(len(cosine))[:, None], place]
         weight = np.maximum(near, 0) ** SHARPNESS
         sums = (weight[:, None, :] @ self._sums[place])[:, 0]
-        near = np.sort(near, axis=1)[:, ::-1]
-        means = [near[:, :nearest].mean(axis=1) for nearest in NEAREST]
-        return np.stack(means, axis=1), sums
+        near.sort(axis=1)
+        likeness = np.empty((len(near), len(NEAREST)), np.float32)
+        for column, nearest in enumerate(NEAREST):
+            likeness[:, column] = near[:, -nearest:].mean(axis=1)
+        return likeness, sums
 
 
 def remember(vectors: Floats, score: NDArray[np.float64], cells: NDArray[np.int64] | None = None) -> Memory:

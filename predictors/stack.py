@@ -53,11 +53,12 @@ class Stack:
     cut: Doubles
     variance: Doubles
 
-    def __call__(self, opinions: Opinions) -> tuple[Floats, Floats]:
-        """(Q, H) expected score and its standard deviation."""
+    def __call__(self, opinions: Opinions) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+        """(Q, H) expected score and its standard deviation, and (Q, 1) whether anything but the prior counts."""
         far = self.gate(opinions.signals)
         quality = self.quality(opinions, far)
-        return quality, np.sqrt(_spread(opinions, far, quality) @ self.variance).astype(np.float32)
+        deviation = np.sqrt(_spread(opinions, far, quality) @ self.variance).astype(np.float32)
+        return quality, deviation, far < self.cut
 
     def quality(self, opinions: Opinions, far: Floats) -> Floats:
         """(Q, H) expected score of queries at (Q, 1) distances."""
@@ -66,10 +67,6 @@ class Stack:
         # A head speaks for itself only where it has answered.
         apart = np.maximum(1 - far / FADE, FLOOR) * ((own @ self.weight[1]) * opinions.coverage + self.bias)
         return sigmoid(logit(opinions.prior) + np.where(far < self.cut, alike + apart, 0))
-
-    def home(self, opinions: Opinions) -> NDArray[np.bool_]:
-        """(Q, 1) whether anything but the prior counts."""
-        return self.gate(opinions.signals) < self.cut
 
 
 def fit_stack(
@@ -152,8 +149,11 @@ def _variance(missed: Doubles, spread: Floats, mates: NDArray[np.int64], importa
 def _spread(opinions: Opinions, far: Floats, quality: Floats) -> Floats:
     """(Q, H, 3) what an estimate's variance is made of: nearness, its want, and the members' disagreement."""
     trust = (1 - far) * opinions.coverage
-    doubt = (quality * (1 - quality) * opinions.network_sd) ** 2
-    return np.stack([trust, 1 - trust, doubt], axis=2)
+    spread = np.empty((*quality.shape, 3), np.float32)
+    spread[:, :, 0] = trust
+    spread[:, :, 1] = 1 - trust
+    spread[:, :, 2] = (quality * (1 - quality) * opinions.network_sd) ** 2
+    return spread
 
 
 def _defaults(parts: tuple[str, ...]) -> Doubles:

@@ -35,7 +35,7 @@ class Territory:
         scaled = points @ self.scaling
         squares = (scaled**2).sum(axis=1, keepdims=True) + (self.centres**2).sum(axis=1)
         distance = (squares - 2 * scaled @ self.centres.T).min(axis=1, keepdims=True)
-        near: Floats = -np.log(np.maximum(distance, _LEAST)).astype(np.float32)
+        near: Floats = -np.log(np.maximum(distance, _LEAST)).astype(np.float32, copy=False)
         return near
 
 

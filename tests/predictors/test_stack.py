@@ -54,7 +54,7 @@ NOBODY = np.full(COUNT, -1)
 
 def test_near_estimates_are_right_and_calibrated(world: tuple[Opinions, Opinions, Doubles, Doubles]) -> None:
     near, far, score, chance = world
-    quality, _ = fit_stack(near, far, score, partner=NOBODY)(near)
+    quality, _, _ = fit_stack(near, far, score, partner=NOBODY)(near)
     assert np.abs(quality - chance).mean() < 0.06
     assert abs(float(quality.mean() - score.mean())) < 0.01
 
@@ -62,7 +62,7 @@ def test_near_estimates_are_right_and_calibrated(world: tuple[Opinions, Opinions
 def test_far_estimates_fall_back_to_the_prior(world: tuple[Opinions, Opinions, Doubles, Doubles]) -> None:
     near, far, score, _ = world
     stack = fit_stack(near, far, score, partner=NOBODY)
-    quality, spread = stack(far)
+    quality, spread, _ = stack(far)
     assert np.abs(quality - 0.5).mean() < 0.1
     assert spread.mean() > stack(near)[1].mean()
 
@@ -70,7 +70,7 @@ def test_far_estimates_fall_back_to_the_prior(world: tuple[Opinions, Opinions, D
 def test_from_the_cut_on_the_prior_stands_exactly(world: tuple[Opinions, Opinions, Doubles, Doubles]) -> None:
     near, far, score, _ = world
     stack = fit_stack(near, far, score, partner=NOBODY)
-    abroad = far.rows(np.flatnonzero(~stack.home(far)))
+    abroad = far.rows(np.flatnonzero(~stack(far)[2][:, 0]))
     assert len(abroad.near) > COUNT // 2
     np.testing.assert_allclose(stack(abroad)[0], 0.5, atol=1e-6)
 
@@ -105,7 +105,7 @@ def test_the_sd_is_the_error_that_queries_alike_share() -> None:
     near = opinions(hidden, missed, 3, rng)
     far = opinions(hidden * 0, missed, 0, rng)
     stack = fit_stack(near, far, score, partner=np.arange(COUNT) ^ 1)
-    quality, spread = stack(near)
+    quality, spread, _ = stack(near)
     error = float(np.sqrt(np.mean((quality - chance) ** 2)))
     assert float(np.sqrt(np.mean(spread**2))) == pytest.approx(error, rel=0.25)
 
@@ -125,7 +125,7 @@ def test_too_little_to_fit_gives_the_defaults(world: tuple[Opinions, Opinions, D
     near, far, score, _ = world
     rows = np.arange(count)
     stack = fit_stack(near.rows(rows), far.rows(rows), score[:count], partner=NOBODY[:count])
-    quality, spread = stack(near)
+    quality, spread, _ = stack(near)
     assert np.isfinite(quality).all()
     assert (spread > 0).all()
     assert (stack.bias == 0).all()
@@ -135,5 +135,5 @@ def test_unknown_scores_are_left_out(world: tuple[Opinions, Opinions, Doubles, D
     near, far, score, chance = world
     sparse = np.where(np.random.default_rng(3).random(score.shape) < 0.5, np.nan, score)
     sparse[:, 0] = np.nan
-    quality, _ = fit_stack(near, far, sparse, partner=np.arange(COUNT)[::-1])(near)
+    quality, _, _ = fit_stack(near, far, sparse, partner=np.arange(COUNT)[::-1])(near)
     assert np.abs(quality - chance).mean() < 0.08
