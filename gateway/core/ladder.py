@@ -59,6 +59,9 @@ def solve(
         choice = placed
         if not side_rows_exceeded(problem, choice):
             return _certified(instance, Answer(choice, instance.penalised(choice), Step.TRANSPORT), warm)
+    if len(choice) == 1:  # what does not fit alone is closed, so only a quality row is left, with one member
+        choice = one_by_one(instance)
+        return _certified(instance, Answer(choice, instance.penalised(choice), Step.DUAL, greedy=choice), warm)
     floor = instance.penalised(choice)
     return _certified(instance, solve_jointly(instance, floor, seconds=budget_s, warm=warm, clock=clock))
 

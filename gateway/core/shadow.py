@@ -29,12 +29,13 @@ def slot_savings(instance: Instance, choice: Ints, *, at_own_best: bool = False)
     nothing = np.zeros(endpoints, np.int64)
     full = load_of(instance.problem, choice) >= instance.slots
     now = instance.price[np.arange(queries), choice]
-    dearer = instance.problem.score >= now[:, None]
-    if (dearer | ~(instance.fits & full)).all():
+    saved = now[:, None] - instance.problem.score
+    wanted = instance.fits & full & (saved > 0)
+    if not wanted.any():
         return nothing  # nobody would rather be at a full endpoint
-    change = np.where(instance.fits, instance.problem.score, CLOSED) - now[:, None]
     if at_own_best:
-        return _money(instance, -np.where(full, np.minimum(change.min(axis=0), 0), 0))
+        return _money(instance, np.where(wanted, saved, 0).max(axis=0))
+    change = np.where(instance.fits, -saved, CLOSED)
     origin, moves = _best_moves(change, choice)
     total = np.zeros(endpoints + 1, np.int64)  # by one more slot there; the last is being held, never full
     for _ in range(endpoints):

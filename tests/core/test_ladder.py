@@ -53,6 +53,19 @@ def test_the_answer_is_the_optimum(mix: str) -> None:
     assert steps == {Step.ARGMIN, Step.TRANSPORT} | (set() if mix == "slots" else {Step.DUAL, Step.CP_SAT})
 
 
+def test_a_query_on_its_own_needs_no_solver_whatever_the_rows() -> None:
+    mixed = 0
+    for seed in range(600):
+        problem = small(seed, MIXES["all"], queries=1)
+        answer = solve(problem, budget_s=0.0)
+        found = (answer.without_room, answer.missing_quality, answer.objective)
+        assert found == dataclasses.astuple(enumerate_all(problem)), seed
+        assert answer.step in {Step.ARGMIN, Step.DUAL}
+        assert 0 <= answer.objective - answer.bound <= 1
+        mixed += answer.step is Step.DUAL
+    assert mixed > 20
+
+
 @pytest.mark.parametrize("mix", MIXES)
 def test_the_answer_without_a_solver_keeps_every_row(mix: str) -> None:
     for seed in range(150):
