@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -81,19 +82,20 @@ class Placed:
     gain_usd: float = 0.0
 
 
-def place(offer: Offer, slots: Ints, urgency: Floats | None = None) -> Placed:
+def place(offer: Offer, slots: Ints, urgency: Floats | None = None, *, budget_s: float = SOLVER_S) -> Placed:
     """Places a batch.
 
     Args:
         offer: What the method makes of it.
         slots: (M,) how many queries each model takes.
         urgency: (Q,) USD by which leaving a query without room is dearer than leaving another; None for none.
+        budget_s: Seconds that a joint solve may take.
     """
     problem = _problem(offer, slots, urgency)
     # not the solver's step: what is full beforehand is closed to it, and then each query's own best is elsewhere
     alone = np.where(problem.allowed, problem.score, np.iinfo(np.int64).max).min(axis=1)
     if offer.joint:
-        assignment = solve(problem, budget_s=SOLVER_S)
+        assignment = solve(problem, budget_s=budget_s, clock=perf_counter)
         return Placed(assignment.choice, _moved(problem, assignment.choice, alone), assignment.gain / NANO)
     choice = one_by_one(make_instance(problem))
     return Placed(choice, _moved(problem, choice, alone))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
@@ -15,11 +16,13 @@ from gateway.lab.simulate.fleet import service_seconds
 
 if TYPE_CHECKING:
     from gateway.core.problem import Floats, Ints
-    from gateway.lab.methods.case import Method
+    from gateway.lab.methods.case import Method, Offer
     from gateway.lab.simulate.fleet import Fleet
 
 WINDOW_S: Final = 0.010  # under contention a batch gathers for so long, as the gateway's window does
+BUSY_S: Final = 0.002  # a decision under way: what comes meanwhile is the next batch
 MOST_AT_ONCE: Final = 64
+SOLVER_S: Final = 0.020  # of a batch with a quality row
 IMPATIENCE: Final = 1e-2  # USD per second waited that leaving a query without room costs more: first come, first served
 PATIENCE_S: Final = 30.0  # a query that found no room until then is shed
 
@@ -64,11 +67,11 @@ class Engine:
     def __init__(self, fleet: Fleet, work: Work, method: Method) -> None:
         self._fleet, self._work, self._method = fleet, work, method
         models = work.output_tokens.shape[1]
-        self._endpoints = [np.flatnonzero(fleet.model == model) for model in range(models)]
         self._free = np.full(len(fleet.model), fleet.slots, dtype=np.int64)  # (E,)
         self._open = np.bincount(fleet.model, minlength=models) * fleet.slots  # (M,) free slots
         self._ends: list[tuple[float, int]] = []  # heap of (second, endpoint)
-        self._line: list[int] = []
+        self._line: deque[int] = deque()  # in order of arrival
+        self._stuck = False  # the last decision placed nobody
         count = len(work.arrival)
         self._choice = np.full(count, HELD, dtype=np.int64)
         self._started = np.full(count, np.nan)
@@ -105,13 +108,14 @@ class Engine:
         )
 
     def _due(self, last: float) -> float:
-        """When the line is decided next: at once with room everywhere, a window after the last decision otherwise."""
+        """When the line is decided next: at once with room everywhere or a full batch, else a window after the last."""
         if not self._line:
             return np.inf
         came = float(self._work.arrival[self._line[-1]])
-        if self._open.any():
-            return came if self._open.all() and len(self._line) == 1 else max(came, last + WINDOW_S)
-        return max(came, last + WINDOW_S, self._ends[0][0]) if self._ends else np.inf
+        if not self._open.any():
+            return max(came, last + WINDOW_S, self._ends[0][0]) if self._ends else np.inf
+        ready = self._open.all() or len(self._line) >= MOST_AT_ONCE
+        return max(came, last + (BUSY_S if ready and not self._stuck else WINDOW_S))
 
     def _release(self, now: float) -> None:
         while self._ends and self._ends[0][0] <= now:
@@ -123,23 +127,28 @@ class Engine:
         self._shed(now)
         if not self._line or not self._open.any():
             return
-        rows = np.array(self._line[:MOST_AT_ONCE], dtype=np.int64)
+        rows = np.array([self._line.popleft() for _ in range(min(len(self._line), MOST_AT_ONCE))], dtype=np.int64)
+        urgency = (now - self._work.arrival[rows]) * IMPATIENCE
         began = perf_counter()
-        placed = place(self._method.offer(rows), self._open, (now - self._work.arrival[rows]) * IMPATIENCE)
+        placed = place(self._apart(self._method.offer(rows)), self._free, urgency, budget_s=SOLVER_S)
         self._decisions.append((perf_counter() - began, len(rows)))
         self._gain_usd += placed.gain_usd
-        choice = placed.choice
-        found = choice != HELD
-        for row, model in zip(rows[found].tolist(), choice[found].tolist(), strict=True):
-            self._start(row, model, now)
-        if found.any():
-            self._method.placed(rows[found], choice[found], frozen=placed.frozen)
-        self._line[:MOST_AT_ONCE] = rows[~found].tolist()
+        found = placed.choice != HELD
+        for row, endpoint in zip(rows[found].tolist(), placed.choice[found].tolist(), strict=True):
+            self._start(row, endpoint, now)
+        self._stuck = not found.any()
+        if not self._stuck:
+            self._method.placed(rows[found], self._choice[rows[found]], frozen=placed.frozen)
+        self._line.extendleft(reversed(rows[~found].tolist()))
 
-    def _start(self, row: int, model: int, now: float) -> None:
-        """Takes a slot of the model's endpoint with most of them free."""
-        mine = self._endpoints[model]
-        endpoint = int(mine[self._free[mine].argmax()])
+    def _apart(self, offer: Offer) -> Offer:
+        """The same with a column for each endpoint, as the gateway decides."""
+        columns = self._fleet.model
+        quality = None if offer.quality is None else offer.quality[:, columns]
+        return replace(offer, score=offer.score[:, columns], quality=quality)
+
+    def _start(self, row: int, endpoint: int, now: float) -> None:
+        model = int(self._fleet.model[endpoint])
         running = self._fleet.slots - int(self._free[endpoint])
         self._free[endpoint] -= 1
         self._open[model] -= 1
@@ -149,4 +158,5 @@ class Engine:
         self._choice[row], self._started[row], self._finished[row] = model, now, end
 
     def _shed(self, now: float) -> None:
-        self._line = [row for row in self._line if now - self._work.arrival[row] <= PATIENCE_S]
+        while self._line and now - self._work.arrival[self._line[0]] > PATIENCE_S:
+            self._line.popleft()
