@@ -46,7 +46,7 @@ LEAST_SD = 0.02  # of one query's quality: even equal queries differ where a cur
 FIRST_HORIZON = 400.0  # queries; early debts are noise: they have until then to cancel out
 LEAST_HORIZON, MOST_HORIZON = 40.0, 400.0
 THRIFT = 0.05  # of the cost: what moving about the goal may add by the curve; the horizon is longer where it adds more
-HORIZON_SHARE = 0.12  # of n: an average over more queries may be mended over more
+HORIZON_SHARE, SHARE_ENDS = 0.2, 240.0  # of n, and queries: an average over more may be mended over more
 BATCHES = 1.25  # no fewer than these batches: at less than half of one, paying off would overshoot
 MOST_DEBT = 25.0  # queries of quality 1; an end of the curve cannot wind it up further
 EARLY_DEBT, DEBT_SHARE = 5.0, 0.01  # at first so many, and this share of n: a spell of easy traffic is not to be spent
@@ -215,7 +215,8 @@ class Promise:
             foreseen = sums.foreseen - sums.steered * self._surprise(sums)
             return self._where(wanted * (sums.foreseen / foreseen if foreseen > 0 else 1.0))
         settled = aim + self._surprise(sums)
-        horizon = max(self._horizon, FIRST_HORIZON - sums.steered, HORIZON_SHARE * sums.steered, BATCHES * count)
+        grown = min(HORIZON_SHARE * sums.steered, SHARE_ENDS)
+        horizon = max(self._horizon, FIRST_HORIZON - sums.steered, grown, BATCHES * count)
         ordinary = ORDINARY * self._sd * sqrt(horizon / 2)
         power = max(1.0, abs(debt) / ordinary)
         at = self._where(settled)
