@@ -226,7 +226,7 @@ class Pipeline:
         """
         if key.limited:
             await self._spending.admit(key)
-        self._health.retries.earn()
+        self._health.retries.earn(self._now())
         excluded: tuple[int, ...] = ()
         failure: UpstreamError | None = None
         for left in reversed(range(MOST_ATTEMPTS)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import exp
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,32 +14,49 @@ FIRST_BACKOFF_S, LAST_BACKOFF_S = 0.025, 1.0
 class RetryBudget:
     """Retries in proportion to queries, so that an outage is not multiplied; a few per second are always free.
 
+    What is not used is saved, for about as long as an answer may take: an endpoint that dies fails everything that it
+    was answering in one moment, and each of those deserves its second try.
+
     Args:
         share: retries earned by each query.
         per_second: retries earned by time, so that a quiet gateway may retry too.
-        most: what can be saved up, and is there at the start.
+        least: can be saved up whatever the traffic, and is there at the start.
+        memory_s: seconds of traffic whose retries can be saved up.
     """
 
-    def __init__(self, *, share: float = 0.2, per_second: float = 1.0, most: float = 20.0) -> None:
+    def __init__(
+        self, *, share: float = 0.2, per_second: float = 1.0, least: float = 20.0, memory_s: float = 60.0
+    ) -> None:
         self._share = share
         self._per_second = per_second
-        self._most = most
-        self._left = most
+        self._least = least
+        self._memory_s = memory_s
+        self._left = least
+        self._earned = 0.0  # by the queries of the last `memory_s`, fading
         self._at: float | None = None
 
-    def earn(self) -> None:
-        """A query was sent for the first time."""
-        self._left = min(self._most, self._left + self._share)
+    def earn(self, now: float) -> None:
+        """A query was sent for the first time, at this time in seconds."""
+        self._pass(now)
+        self._earned += self._share
+        self._add(self._share)
 
     def spend(self, now: float) -> bool:
-        """Whether one more retry may be sent, at this time in seconds."""
-        if self._at is not None:
-            self._left = min(self._most, self._left + self._per_second * (now - self._at))
-        self._at = now
+        """Whether one more retry may be sent."""
+        self._pass(now)
         if self._left < 1.0:
             return False
         self._left -= 1.0
         return True
+
+    def _pass(self, now: float) -> None:
+        passed = 0.0 if self._at is None else now - self._at
+        self._at = now
+        self._earned *= exp(-passed / self._memory_s)
+        self._add(self._per_second * passed)
+
+    def _add(self, retries: float) -> None:
+        self._left = min(max(self._least, self._earned), self._left + retries)
 
 
 def backoff(attempt: int, draw: Callable[[], float]) -> float:
