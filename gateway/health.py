@@ -16,9 +16,11 @@ from gateway.errors import UpstreamBusyError, UpstreamCredentialsError, Upstream
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from numpy.typing import NDArray
+
     from gateway.core.breaker import Pass
     from gateway.core.fleet import Fleet
-    from gateway.core.problem import Bools
+    from gateway.core.problem import Bools, Ints
     from gateway.errors import UpstreamError
 
 
@@ -58,6 +60,17 @@ class Health:
         for index in self._unwell:
             verdict[index] = self._breakers[index].allows(now)
         return verdict
+
+    def probes_first(self, room: Ints, indices: NDArray[np.intp], now: float) -> Ints:
+        """The room of these endpoints, (n,): of those alone that may be well again and want a query to show it, if any.
+
+        A probe is one place, which never is the most room.
+        """
+        probes = np.zeros_like(room)
+        for position, index in enumerate(indices.tolist() if self._unwell else ()):
+            if self._breakers[index].state(now) is State.HALF_OPEN and self._breakers[index].allows(now):
+                probes[position] = room[position]
+        return probes if probes.any() else room
 
     def eased(self, free: Headroom, now: float) -> Headroom:
         """The headroom less what a recovering endpoint should not be given yet; a probe is one query."""

@@ -18,7 +18,13 @@ from gateway.core.decision import Decision, Stopwatch
 from gateway.core.fleet import Fleet
 from gateway.core.window import Window
 from gateway.domain import Capacity, Endpoint, MinQuality, Model, Preferences, Price, Query, Route
-from gateway.errors import NoCapableModelError, NoHeadroomError, NoHealthyEndpointError, UpstreamCredentialsError
+from gateway.errors import (
+    NoCapableModelError,
+    NoHeadroomError,
+    NoHealthyEndpointError,
+    UpstreamCredentialsError,
+    UpstreamError,
+)
 from gateway.estimator import Estimator, columns_for
 from gateway.health import Health
 from gateway.load.memory import MemoryLoadBook
@@ -62,21 +68,28 @@ class House:
 
 @asynccontextmanager
 async def house(
-    *, cheap: int = 2, dear: int = 2, max_waiting: int = 100, quality: float = 0.6, solver_s: float = 0.05
+    *,
+    cheap: int = 2,
+    dear: int = 2,
+    twins: int = 1,
+    rules: BreakerRules | None = None,
+    max_waiting: int = 100,
+    quality: float = 0.6,
+    solver_s: float = 0.05,
 ) -> AsyncIterator[House]:
     fleet = Fleet(
         [Model("cheap", Price(1, 1)), Model("dear", Price(100, 100))],
         [
-            Endpoint("cheap-1", "cheap", "http://127.0.0.1:1", Capacity(cheap)),
+            *(Endpoint(f"cheap-{n}", "cheap", "http://127.0.0.1:1", Capacity(cheap)) for n in range(1, twins + 1)),
             Endpoint("dear-1", "dear", "http://127.0.0.1:2", Capacity(dear)),
         ],
         [Route("auto", MODELS, MinQuality(quality))],
     )
     predictor = FakePredictor(MODELS, (0.0, 0.3))
-    metrics = Metrics(fleet.routes, MODELS, ["cheap-1", "dear-1"])
+    metrics = Metrics(fleet.routes, MODELS, [endpoint.name for endpoint in fleet.endpoints])
     columns = columns_for(fleet.models, predictor)
     book = MemoryLoadBook({e.name: e.capacity for e in fleet.endpoints}, time.monotonic)
-    health = Health(fleet, time.monotonic, BreakerRules())
+    health = Health(fleet, time.monotonic, rules)
     promises = Promises(fleet, columns, held_out(predictor), MemorySums())
     async with AsyncExitStack() as stack:
         estimator = await stack.enter_async_context(
@@ -248,3 +261,15 @@ async def test_a_query_with_wishes_of_its_own_does_not_enter_the_average() -> No
         assert (await kept.sums()).n == 0
         await _take(its, its.decision())
         assert (await kept.sums()).n == 1
+
+
+async def test_an_endpoint_that_may_be_well_again_is_tried_though_another_has_more_room() -> None:
+    async with house(cheap=50, twins=2, rules=BreakerRules(in_a_row=1, open_s=0.0)) as its:
+        leave = its.health.admit(0)
+        assert leave is not None
+        its.health.failed(0, leave, UpstreamError("reset", endpoint="cheap-1"))
+        async with place(its, its.decision(target="cheap")) as probe:
+            assert probe.endpoint == 0
+            assert its.health.admit(0) is not None  # it is out
+            async with place(its, its.decision(target="cheap")) as next_one:
+                assert next_one.endpoint == 1

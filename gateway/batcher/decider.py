@@ -126,7 +126,7 @@ class Decider:
         free = self._health.eased(await self._book.headroom(), now).places[mine]
         usable = self._health.open(now)[mine] & ~np.isin(mine, excluded)
         room = at_home((usable & (free > 0))[None], [self._home(query, mine)], free)[0] * free
-        chosen = roomiest(room, self._draw)
+        chosen = roomiest(room if excluded else self._health.probes_first(room, mine, now), self._draw)
         return None if chosen == NOWHERE else int(mine[chosen])
 
     def _home(self, query: Query, among: NDArray[np.intp]) -> int | None:
