@@ -6,6 +6,7 @@ import asyncio
 import json
 from contextlib import suppress
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ from tests.faults.seeing import QUESTION
 
 if TYPE_CHECKING:
     import random
+    import socket
     from collections.abc import AsyncIterator
 
 ERROR, DONE = b'data: {"error"', b"data: [DONE]"
@@ -55,8 +57,9 @@ def request(model: str, *, stream: bool = False, key: str = "", text: str = QUES
     return head.encode() + body
 
 
-def look(path: str) -> bytes:
-    return f"GET {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode()
+def look(path: str, key: str = "") -> bytes:
+    credentials = f"authorization: Bearer {key}\r\n" if key else ""
+    return f"GET {path} HTTP/1.1\r\nhost: x\r\n{credentials}\r\n".encode()
 
 
 class Connection(asyncio.Protocol):
@@ -77,7 +80,7 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self.begun.clear()
         self._transport.write(raw)
-        self._started = self._loop.time()
+        self._started = perf_counter()
         try:
             return await self._answered
         except asyncio.CancelledError:
@@ -87,6 +90,12 @@ class Connection(asyncio.Protocol):
     @property
     def open(self) -> bool:
         return self._transport is not None
+
+    @property
+    def socket(self) -> socket.socket:
+        assert self._transport is not None
+        found: socket.socket = self._transport.get_extra_info("socket")
+        return found
 
     def close(self) -> None:
         if self._transport is not None:
@@ -109,13 +118,13 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         if not self.begun.is_set():
-            self._answer.first_s = self._loop.time() - self._started
+            self._answer.first_s = perf_counter() - self._started
             self.begun.set()
         self._answer.body += body
 
     def on_message_complete(self) -> None:
         self._answer.status = self._parser.get_status_code()
-        self._answer.total_s = self._loop.time() - self._started
+        self._answer.total_s = perf_counter() - self._started
         if self._answered is not None and not self._answered.done():
             self._answered.set_result(self._answer)
 
@@ -130,8 +139,9 @@ async def connect(url: str) -> Connection:
 class Callers:
     """Connections to one gateway, as many as are needed at once."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, key: str = "") -> None:
         self._url = url
+        self._key = key
         self._idle: list[Connection] = []
 
     async def ask(self, raw: bytes) -> Answer:
@@ -147,10 +157,10 @@ class Callers:
         return answer
 
     async def metrics(self) -> str:
-        return (await self.ask(look("/metrics"))).body.decode()
+        return (await self.ask(look("/metrics", self._key))).body.decode()
 
     async def json(self, path: str) -> Any:  # noqa: ANN401 - whatever is served there
-        return json.loads((await self.ask(look(path))).body)
+        return json.loads((await self.ask(look(path, self._key))).body)
 
     def close(self) -> None:
         for connection in self._idle:

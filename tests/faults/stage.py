@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import ssl
 import sys
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ STEADY = "steady"  # the model that never fails
 IMPATIENT = {"connect": 1, "first_byte": 0.4, "idle": 0.4, "total": 1}  # seconds
 PATIENT = {"connect": 1, "first_byte": 30, "idle": 30, "total": 60}
 LEASES = re.compile(r'^paretogate_leases\{endpoint="(.+)"\} (\S+)$', re.MULTILINE)
+UNTRUSTING = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 GATEWAYS_OWN_FAULT = ("Traceback", "never retrieved", "Task exception", "could not be decided")
 
 
@@ -34,6 +36,7 @@ class Stage:
 
     program: Program
     upstream: str
+    token: str = ""  # of a key, where the gateway has some
 
     @property
     def url(self) -> str:
@@ -41,13 +44,14 @@ class Stage:
 
     async def order(self, *faults: str) -> None:
         """From now on the upstream has these faults and no others."""
-        async with httpx.AsyncClient() as client:
+        async with plain_client() as client:
             reply = await client.put(f"{self.upstream}/replay/faults", json=list(faults))
             assert reply.status_code == 204, reply.text
 
     async def metrics(self) -> str:
-        async with httpx.AsyncClient() as client:
-            return (await client.get(f"{self.url}/metrics")).text
+        async with plain_client() as client:
+            headers = {"authorization": f"Bearer {self.token}"} if self.token else {}
+            return (await client.get(f"{self.url}/metrics", headers=headers)).text
 
     async def leases(self) -> dict[str, int]:
         """Slots that are held, by endpoint; those of others are left out."""
@@ -72,6 +76,11 @@ class Stage:
     def faultless(self) -> None:
         """Asserts that nothing in the gateway's log is its own fault."""
         assert not [line for line in self.program.said if any(sign in line for sign in GATEWAYS_OWN_FAULT)]
+
+
+def plain_client() -> httpx.AsyncClient:
+    """Nothing here is encrypted, and reading the certificates of the world takes longer than what is measured."""
+    return httpx.AsyncClient(verify=UNTRUSTING)
 
 
 async def until(condition: Callable[[], Awaitable[bool]], within: float) -> None:
@@ -127,8 +136,8 @@ def timeout(name: str) -> dict[str, float]:
 
 
 @contextmanager
-def replaying(folder: Path, names: Sequence[str], *options: str, speed: float = 100) -> Iterator[str]:
-    """A replay upstream process with these models and STEADY; gives its URL."""
+def replay_process(folder: Path, names: Sequence[str], *options: str, speed: float = 100) -> Iterator[Program]:
+    """A replay upstream process with these models and STEADY."""
     row: dict[str, object] = {"query_id": "q", "text": QUESTION}
     for name in (STEADY, *names):
         row |= {f"score:{name}": 1.0, f"out:{name}": TOKENS}
@@ -136,13 +145,20 @@ def replaying(folder: Path, names: Sequence[str], *options: str, speed: float = 
     pool.write_text(json.dumps(row) + "\n", encoding="utf-8")
     command = [*GATEWAY, "replay-upstream", "--pool", str(pool), "--port", "0", "--speed", str(speed), *options]
     with running(command) as program:
+        yield program
+
+
+@contextmanager
+def replaying(folder: Path, names: Sequence[str], *options: str, speed: float = 100) -> Iterator[str]:
+    """The same; gives its URL."""
+    with replay_process(folder, names, *options, speed=speed) as program:
         yield program.url
 
 
 @contextmanager
-def gateway(folder: Path, tree: Mapping[str, Any], upstream: str) -> Iterator[Stage]:
+def gateway(folder: Path, tree: Mapping[str, Any], upstream: str, *, token: str = "") -> Iterator[Stage]:
     """A gateway process with a configuration."""
     path = folder / f"gateway-{len(list(folder.glob('gateway-*')))}.yaml"
     path.write_text(yaml.safe_dump(dict(tree)), encoding="utf-8")
     with running([*GATEWAY, "serve", "--config", str(path), "--port", "0"]) as program:
-        yield Stage(program, upstream)
+        yield Stage(program, upstream, token)

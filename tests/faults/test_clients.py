@@ -10,14 +10,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
 
 from gateway.domain import Outcome
 from tests.faults import client_rows as rows
 from tests.faults.record import Found, Record
 from tests.faults.seeing import QUESTION
-from tests.faults.stage import PATIENT, Stage, fleet, gateway, replaying
+from tests.faults.stage import PATIENT, Stage, fleet, gateway, plain_client, replaying
 from tests.gateway_server import serving, settings
 from tests.http.test_leaving import Rigged, StuckPredictor, until_waiting
 
@@ -82,7 +81,7 @@ async def asking(url: str, *, stream: bool, model: str = MODEL) -> AsyncIterator
 
 async def at_work(stage: Stage, count: int) -> None:
     """Returns once the upstream answers so many queries, no more and no fewer."""
-    async with httpx.AsyncClient() as client, asyncio.timeout(5):
+    async with plain_client() as client, asyncio.timeout(5):
         while (await client.get(f"{stage.upstream}/replay/stats")).json()["in_flight"] != count:
             pass
 
