@@ -96,9 +96,9 @@ class Estimates:
     def stack(cls, estimates: Sequence[Estimate]) -> Estimates:
         """In the order given."""
         return cls(
-            quality=np.stack([each.quality for each in estimates]),
-            quality_sd=np.stack([each.quality_sd for each in estimates]),
-            input_tokens=np.stack([each.input_tokens for each in estimates]),
-            output_tokens=np.stack([each.output_tokens for each in estimates]),
-            cost_usd=np.stack([each.cost_usd for each in estimates]),
+            quality=np.array([each.quality for each in estimates]),
+            quality_sd=np.array([each.quality_sd for each in estimates]),
+            input_tokens=np.array([each.input_tokens for each in estimates]),
+            output_tokens=np.array([each.output_tokens for each in estimates]),
+            cost_usd=np.array([each.cost_usd for each in estimates]),
         )

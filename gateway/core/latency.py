@@ -8,6 +8,7 @@ Every term is linear in tokens or in queries ahead, which is what continuous bat
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +20,7 @@ PREFILL_RATE = 2_000.0  # tokens per second of an endpoint that has not been mea
 DECODE_RATE = 30.0  # tokens per second and query of an endpoint that has not been measured
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Pace:
     """How fast each endpoint is, (E,) each. What is no positive number is taken as not measured."""
 
@@ -28,6 +29,17 @@ class Pace:
     measured_at: Floats  # running queries behind decode_rate
     crowding: Floats  # share by which one more running query slows each token; 0 for an API that scales behind its door
     overhead_s: Floats  # network and first scheduling
+
+    @cached_property
+    def prefill_s(self) -> Floats:
+        """(E,) of an input token."""
+        return np.asarray(1 / _known(self.prefill_rate, PREFILL_RATE))
+
+    @cached_property
+    def alone_s(self) -> Floats:
+        """(E,) of an output token of a query that is alone there."""
+        crowd = 1 + self.crowding * np.maximum(self.measured_at - 1, 0)
+        return np.asarray(1 / (_known(self.decode_rate, DECODE_RATE) * crowd))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,10 +60,10 @@ def seconds_of_service(input_tokens: Floats, output_tokens: Floats, pace: Pace, 
     return _service(input_tokens, output_tokens, pace, crowd)
 
 
-def seconds_to_start(pace: Pace, traffic: Traffic) -> Floats:
-    """(E,) expected seconds that one more query waits for a slot; 0 where one is free."""
+def seconds_to_start(traffic: Traffic, between: Floats) -> Floats:
+    """(E,) expected seconds that one more query waits for a slot; 0 where one is free. `between` is `slot_seconds`."""
     ahead = traffic.running + traffic.waiting + 1 - np.maximum(traffic.slots, 1)
-    wait: Floats = np.maximum(ahead, 0) * slot_seconds(pace, traffic)
+    wait: Floats = np.maximum(ahead, 0) * between
     return wait
 
 
@@ -74,11 +86,8 @@ def in_time(seconds: Floats, deadline_s: Floats, allowed: Bools) -> Bools:
 
 def _service(input_tokens: Floats, output_tokens: Floats, pace: Pace, running: Ints) -> Floats:
     """Seconds in a slot while `running` queries share the endpoint."""
-    alone = _known(pace.decode_rate, DECODE_RATE) * (1 + pace.crowding * np.maximum(pace.measured_at - 1, 0))
-    per_token = (1 + pace.crowding * np.maximum(running - 1, 0)) / alone
-    seconds: Floats = (
-        pace.overhead_s + input_tokens / _known(pace.prefill_rate, PREFILL_RATE) + output_tokens * per_token
-    )
+    per_token = (1 + pace.crowding * np.maximum(running - 1, 0)) * pace.alone_s
+    seconds: Floats = pace.overhead_s + input_tokens * pace.prefill_s + output_tokens * per_token
     return seconds
 
 

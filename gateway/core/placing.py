@@ -13,7 +13,7 @@ from gateway.core.problem import QUALITY_UNIT, BatchQuality, Problem, TokenRow, 
 from gateway.core.sessions import at_home, gangs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -78,24 +78,29 @@ def place(asks: Sequence[Ask], estimates: Estimates, terrain: Terrain) -> Placin
 
     Where there is not room for everybody, no party is placed at the cost of another one's turn.
     """
-    quality = np.clip(estimates.quality + np.array([[ask.bias] for ask in asks]), 0.0, 1.0)
+    quality = np.minimum(np.maximum(estimates.quality + np.array([[ask.bias] for ask in asks]), 0.0), 1.0)
     worth = quality - np.array([[ask.risk] for ask in asks]) * estimates.quality_sd
     models, below_floor, too_dear = _admitted(asks, worth, estimates.cost_usd)
     value = estimates.cost_usd - np.array([[ask.multiplier] for ask in asks]) * worth
     per_second = np.array([[ask.usd_per_second] for ask in asks])
     of = terrain.model_of_endpoint
     pace, traffic = terrain.pace, terrain.traffic
-    service = seconds_of_service(estimates.input_tokens[:, of], estimates.output_tokens[:, of], pace, traffic)
-    start = seconds_to_start(pace, traffic)
-    allowed = models[:, of] & terrain.healthy
+    inputs, outputs = estimates.input_tokens.take(of, axis=1), estimates.output_tokens.take(of, axis=1)
+    service = seconds_of_service(inputs, outputs, pace, traffic)
+    between = slot_seconds(pace, traffic)
+    start = seconds_to_start(traffic, between)
+    allowed = models.take(of, axis=1) & terrain.healthy
     for row, ask in enumerate(asks):
-        allowed[row, list(ask.excluded)] = False
+        if ask.excluded:
+            allowed[row, list(ask.excluded)] = False
     allowed = in_time(start + service, np.array([ask.ends_in_s for ask in asks]), allowed)
     slots = terrain.headroom.places
     allowed = at_home(allowed, [ask.home for ask in asks], slots)
     # where no slot is free, the time until there is one is in the price of holding
-    score_usd = value[:, of] + per_second * (service + np.where(slots > 0, start, 0.0))
-    hold_usd, may_hold, patience_s = _hold(asks, score_usd, allowed, slots, terrain)
+    score_usd = value.take(of, axis=1) + per_second * (service + np.where(slots > 0, start, 0.0))
+    hold_usd, may_hold, patience_s = _hold(
+        asks, score_usd, allowed, slots, lambda left: between * (traffic.waiting + (left + 1) / 2)
+    )
     now = np.ones(len(asks), dtype=np.bool_)
     if (slots < len(asks)).any() and len({ask.party for ask in asks}) > 1:
         now = in_turn(np.where(allowed, score_usd, np.inf), np.where(may_hold, hold_usd, np.inf), slots)
@@ -106,8 +111,8 @@ def place(asks: Sequence[Ask], estimates: Estimates, terrain: Terrain) -> Placin
         may_hold=may_hold | ~now,
         slots=slots,
         gang=gangs([ask.session for ask in asks], allowed & now[:, None], slots),
-        tokens=_token_rows(np.ceil(estimates.tokens[:, of]).astype(np.int64), terrain.headroom),
-        batch_quality=_batch_quality(asks, quality[:, of]),
+        tokens=_token_rows(inputs + outputs, terrain.headroom),
+        batch_quality=_batch_quality(asks, quality, of),
     )
     return Placing(
         problem=problem,
@@ -121,24 +126,26 @@ def place(asks: Sequence[Ask], estimates: Estimates, terrain: Terrain) -> Placin
 
 def _admitted(asks: Sequence[Ask], worth: Floats, cost: Floats) -> tuple[Bools, Bools, Bools]:
     """(Q, M) who may answer after the client's floor and cap, and (Q,) whose floor or cap nobody meets."""
-    models = np.stack([ask.models for ask in asks])
+    models = np.array([ask.models for ask in asks])
     affordable = models & (cost <= np.array([[ask.max_cost_usd] for ask in asks]))
     too_dear = np.asarray(~affordable.any(axis=1))
     reaching: Bools = affordable & (worth >= np.array([[ask.floor] for ask in asks]))
     below_floor = np.asarray(~reaching.any(axis=1) & ~too_dear)
-    best = np.where(affordable, worth, -np.inf)
-    reaching[below_floor] = (affordable & (best == best.max(axis=1, keepdims=True)))[below_floor]
+    if below_floor.any():
+        best = np.where(affordable, worth, -np.inf)
+        reaching[below_floor] = (affordable & (best == best.max(axis=1, keepdims=True)))[below_floor]
     return reaching, below_floor, too_dear
 
 
 def _hold(
-    asks: Sequence[Ask], score: Floats, allowed: Bools, slots: Ints, terrain: Terrain
+    asks: Sequence[Ask], score: Floats, allowed: Bools, slots: Ints, wait_s: Callable[[Ints], Floats]
 ) -> tuple[Floats, Bools, Floats]:
     """(Q,) what waiting for the best endpoint costs, in USD, whether it is open, and seconds for which it stays so.
 
     It is open where more queries of the batch want that endpoint than it has room for, while there is time. All are
-    priced at the mean wait of those who would be left over, and each at what it has waited already: of two that want
-    the same slot the older gets it, and whoever has waited long enough goes where there is room at a higher price.
+    priced at the mean wait of those who would be left over, which `wait_s` gives for so many at each endpoint, and each
+    at what it has waited already: of two that want the same slot the older gets it, and whoever has waited long enough
+    goes where there is room at a higher price.
     """
     queries = np.arange(len(asks))
     open_score: Floats = np.where(allowed, score, np.inf)
@@ -147,7 +154,7 @@ def _hold(
     own = np.where(someone, open_score[queries, favourite], 0.0)
     wanted = np.bincount(favourite[someone], minlength=len(slots))
     left_over = np.maximum(wanted - slots, 0)
-    wait = slot_seconds(terrain.pace, terrain.traffic) * (terrain.traffic.waiting + (left_over + 1) / 2)
+    wait = wait_s(left_over)
     waited = np.array([ask.waited_s for ask in asks])
     per_second = np.array([ask.usd_per_second for ask in asks])
     hold = own + per_second * (wait[favourite] + waited)
@@ -158,20 +165,22 @@ def _hold(
     return hold, (left_over[favourite] > 0) & (time_left > 0) & someone, patience
 
 
-def _token_rows(need: Ints, headroom: Headroom) -> tuple[TokenRow, ...]:
+def _token_rows(tokens: Floats, headroom: Headroom) -> tuple[TokenRow, ...]:
     """A row per kind of token room, left out where no endpoint comes near its limit."""
+    need = np.ceil(tokens).astype(np.int64)
     most = int(need.max(axis=1, initial=0).sum())
     rows = (("kv", headroom.kv), ("tokens_per_minute", headroom.tokens))
     return tuple(TokenRow(name=name, need=need, room=room) for name, room in rows if room.min(initial=most) < most)
 
 
-def _batch_quality(asks: Sequence[Ask], quality: Floats) -> BatchQuality | None:
+def _batch_quality(asks: Sequence[Ask], quality: Floats, of: NDArray[np.intp]) -> BatchQuality | None:
+    """From (Q, M) quality; None where no route asks for it."""
     asked = [ask.batch_quality for ask in asks]
     known = [each for each in asked if each is not None]
     if not known:
         return None
     most = max(known)
     lenience = np.array([[0.0 if each is None else most - each] for each in asked])  # routes may ask for different ones
-    units = np.rint((quality + lenience) * QUALITY_UNIT).astype(np.int64)
+    units = np.rint((quality.take(of, axis=1) + lenience) * QUALITY_UNIT).astype(np.int64)
     members = np.array([each is not None for each in asked])
     return BatchQuality(quality=units, asked=round(most * QUALITY_UNIT), members=members)

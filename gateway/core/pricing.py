@@ -48,8 +48,8 @@ def expected_output(quantiles: ArrayLike, max_tokens: ArrayLike = np.inf) -> NDA
     Returns:
         (Q, M) tokens; what is not known stays NaN.
     """
-    limit = np.broadcast_to(np.asarray(max_tokens, dtype=np.float64), np.shape(quantiles)[:1])
-    clipped = np.minimum(np.asarray(quantiles, dtype=np.float64), limit[:, None, None])
+    limit = np.asarray(max_tokens, dtype=np.float64).reshape(-1, 1, 1)
+    clipped = np.minimum(np.asarray(quantiles, dtype=np.float64), limit)
     mean: NDArray[np.float64] = clipped.mean(axis=2)
     return mean
 

@@ -67,6 +67,8 @@ def gangs(sessions: Sequence[Session | None], allowed: Bools, slots: Ints) -> In
     Only where some endpoint is open to all of them and has room for all: elsewhere each goes by itself, so that nobody
     waits for company.
     """
+    if not any(sessions):
+        return None
     rows: dict[Session, list[int]] = {}
     for row, session in enumerate(sessions):
         if session is not None:

@@ -28,6 +28,8 @@ def slot_savings(instance: Instance, choice: Ints, *, at_own_best: bool = False)
     queries, endpoints = instance.shape
     nothing = np.zeros(endpoints, np.int64)
     full = load_of(instance.problem, choice) >= instance.slots
+    if not full.any():
+        return nothing
     now = instance.price[np.arange(queries), choice]
     saved = now[:, None] - instance.problem.score
     wanted = instance.fits & full & (saved > 0)

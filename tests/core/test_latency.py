@@ -60,8 +60,8 @@ def test_company_slows_each_token_up_to_the_slots() -> None:
 def test_a_full_endpoint_frees_a_slot_every_service_time_over_slots() -> None:
     full = dataclasses.replace(IDLE, running=np.array([4, 2]), waiting=np.array([2, 0]))
     service = 0.2 + 0.1 + 100 * 1.3 / 50
-    assert np.isclose(seconds_to_start(PACE, full)[0], 3 * service / 4)
-    assert seconds_to_start(PACE, IDLE).tolist() == [0.0, 0.0]
+    assert np.isclose(seconds_to_start(full, slot_seconds(PACE, full))[0], 3 * service / 4)
+    assert seconds_to_start(IDLE, slot_seconds(PACE, IDLE)).tolist() == [0.0, 0.0]
     assert np.isclose(slot_seconds(PACE, full)[0], service / 4)
 
 
@@ -87,7 +87,7 @@ def test_more_ahead_never_means_sooner(running: int, waiting: int, slots: int, i
     tokens = np.full((1, 2), inputs), np.full((1, 2), outputs)
 
     def took(traffic: Traffic) -> Floats:
-        return seconds_to_start(PACE, traffic) + seconds_of_service(*tokens, PACE, traffic)
+        return seconds_to_start(traffic, slot_seconds(PACE, traffic)) + seconds_of_service(*tokens, PACE, traffic)
 
     before, after = took(now), took(later)
     assert np.isfinite(before).all()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gateway.core.capacity import UNLIMITED, Headroom
-from gateway.core.latency import seconds_of_service, seconds_to_start
+from gateway.core.latency import seconds_of_service, seconds_to_start, slot_seconds
 from gateway.core.paces import TRUSTED_S, Paces, Queue
 from gateway.domain import Capacity, Endpoint, Kind, Usage
 
@@ -79,7 +79,7 @@ def test_an_endpoint_that_lets_queries_wait_has_no_slot_free() -> None:
     paces = watched((API, 100, 0.0, 1.0), (OWN, 100, 0.0, 1.0))
     traffic = paces.traffic(free(4, 2, 4), {"own": Queue(running=2, waiting=3), "gone": Queue(1, 1)})
     assert (traffic.slots[OWN], traffic.running[OWN], traffic.waiting[OWN]) == (2, 2, 3)
-    start = seconds_to_start(paces.pace(0.0), traffic)
+    start = seconds_to_start(traffic, slot_seconds(paces.pace(0.0), traffic))
     assert start[API] == 0
     assert start[OWN] == pytest.approx(4 * 1.0 * 1.02 / 2)
 
