@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
@@ -29,6 +30,7 @@ HERE = Path(__file__).parent
 SLOW_S = 2.0
 NO_STREAMS = ("auto, contended", "pinned, logged", "portkey")  # Portkey 1.15 answers 500 to them on Node 18
 BUSY_MS = 10  # of an answer of the contended fleet, which has one slot an endpoint
+REPLICAS = 7  # of the models that its queries go to
 
 
 class Bench:
@@ -42,7 +44,8 @@ class Bench:
         subprocess.run(["cc", "-O2", "-D_GNU_SOURCE", "-o", self.upstream, HERE / "upstream.c"], check=True)
         load.write_prompts(folder / "prompts.txt")
         self.direct = self.replying(0)
-        self.results: dict[str, Any] = {"rows": []}
+        self.results: dict[str, Any] = {"rows": [], "repeats": asked.repeats, "seconds": asked.seconds}
+        self.began = time.monotonic()
 
     def replying(self, delay_ms: int) -> Target:
         """An upstream of its own."""
@@ -71,7 +74,7 @@ class Bench:
         found["pinned"] = gateway
         found["auto"] = Target(gateway.url, gateway.pid, "auto")
         found["pinned, logged"] = self.gateway(self.direct, log=f"sqlite:///{self.folder}/log.sqlite")
-        contended = self.gateway(self.replying(BUSY_MS), concurrency=1)
+        contended = self.gateway(self.replying(BUSY_MS), concurrency=1, replicas=REPLICAS)
         found["auto, contended"] = Target(contended.url, contended.pid, "auto")
         if self.asked.peers:
             self.asked.peers.mkdir(parents=True, exist_ok=True)
@@ -128,25 +131,36 @@ class Bench:
             "told_p99": load.share(overheads, 0.99) / 1000 / SLOW_S,
         }
 
+    def now(self, what: str) -> None:
+        """Says what is measured next."""
+        print(f"[{time.monotonic() - self.began:4.0f} s] {what}", flush=True)
+
     def run(self) -> None:
         results, asked = self.results, self.asked
+        self.now("starts")
         config = self.folder / "start.json"
         config.write_text(ours.configuration(f"{self.direct.url}/v1"), encoding="utf-8")
         starts = [ours.started(config) for _ in range(asked.repeats + 1)][1:]  # the first warms the files
         results["start_s"], results["start_rss_mb"] = (median(column) for column in zip(*starts, strict=True))
+        self.now("servers")
         targets = self.targets()
         results["targets"] = {name: {"version": each.version, "flags": each.flags} for name, each in targets.items()}
         before = ours.cached(targets["auto"])
         for connections in asked.connections:
+            self.now(f"whole answers, {connections} at once")
             self.rates(targets, connections, stream=False)
         computed, hit = (after - first for after, first in zip(ours.cached(targets["auto"]), before, strict=True))
         results["cached_share"] = hit / max(1.0, computed + hit)
         streams = {name: target for name, target in targets.items() if name not in NO_STREAMS}
+        self.now("streams, 16 at once")
         self.rates(streams, 16, stream=True)
+        self.now("first chunks and parts")
         results["first_chunk_ms"] = self.first_chunks(targets)
         results["parts_off"] = asyncio.run(load.parts_beside_total(targets["auto"], 200))
         results["rss_mb"] = {name: rss_mb(each.pid) for name, each in targets.items() if each.pid}
+        self.now("answers of two seconds")
         results["slow"] = self.slow()
+        self.now("one worker and two")
         results["workers_cpu_us"] = self.workers()
 
 

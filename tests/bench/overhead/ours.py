@@ -17,13 +17,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MODELS = 14
+MIXED = ("m0", f"m{MODELS - 1}")  # priors lie on a line, so that nobody between the ends of it is the best buy
 AMPLE = 1000
+SETTLING_S = 3.0  # in which the solvers are loaded
 
 
-def configuration(upstream: str, *, concurrency: int = AMPLE, redis: str = "", log: str = "") -> str:
-    """JSON is YAML."""
+def configuration(upstream: str, *, concurrency: int = AMPLE, replicas: int = 1, redis: str = "", log: str = "") -> str:
+    """JSON is YAML. The cheapest and the dearest model, which are those that `auto` mixes, have so many replicas."""
     names = [f"m{number}" for number in range(MODELS)]
     capacity = {"concurrency": concurrency}
+    places = [(name, f"{name}-{place}") for name in names for place in range(replicas if name in MIXED else 1)]
     return json.dumps(
         {
             "version": 1,
@@ -31,7 +34,9 @@ def configuration(upstream: str, *, concurrency: int = AMPLE, redis: str = "", l
                 {"name": name, "price": {"input": 0.1 * n + 0.1, "output": n + 1}, "prior": {"quality": 0.4 + 0.03 * n}}
                 for n, name in enumerate(names)
             ],
-            "endpoints": [{"name": name, "model": name, "url": upstream, "capacity": capacity} for name in names],
+            "endpoints": [
+                {"name": place, "model": name, "url": upstream, "capacity": capacity} for name, place in places
+            ],
             "routes": [{"name": "auto", "objective": {"min_quality": 0.6}}],
             "predictor": {"artifact": "starter"},
             "load": {"redis": redis},
@@ -50,11 +55,14 @@ def serve(stack: ExitStack, config: Path, *flags: str) -> Target:
 
 
 def started(config: Path) -> tuple[float, float]:
-    """Seconds from the command to being ready, and MB held then."""
+    """Seconds from the command to being ready, and MB held when all is loaded that is loaded after that."""
     with ExitStack() as stack:
         began = time.monotonic()
         target = serve(stack, config)
-        return time.monotonic() - began, rss_mb(target.pid)
+        ready_s = time.monotonic() - began
+        httpx.get(f"{target.url}/v1/models").raise_for_status()
+        time.sleep(SETTLING_S)  # another process: it has no event for us
+        return ready_s, rss_mb(target.pid)
 
 
 def cached(target: Target) -> tuple[float, float]:

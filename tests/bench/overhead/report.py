@@ -46,7 +46,7 @@ def ratios(results: Results) -> list[tuple[str, float, str]]:
         ("the same by our own headers, p50, %", slow["told_p50"] * 100, ""),
         ("the same by our own headers, p99, %", slow["told_p99"] * 100, ""),
         ("start to ready, s", results["start_s"], "≤ 1.5"),
-        ("memory when ready, MB", results["start_rss_mb"], "≤ 250"),
+        ("memory when all is loaded, MB", results["start_rss_mb"], "≤ 250"),
         ("CPU of a query, two workers against one", workers["two"] / workers["one"], "≤ 1.15"),
         ("parts of the overhead against its total, off by at most, %", results["parts_off"] * 100, "≤ 1"),
         ("predictions that were remembered, %", results["cached_share"] * 100, ""),
@@ -75,8 +75,9 @@ def _tables(results: Results) -> str:
     versions = "; ".join(
         f"{name} {each['version']} ({each['flags']})" for name, each in results["targets"].items() if each["version"]
     )
+    rounds = f"medians of {results['repeats']} interleaved rounds of {results['seconds']} s"
     return "\n".join([
-        f"Commit {results['commit']}, {results['machine']}, two shared cores. {versions}.",
+        f"Commit {results['commit']}, {results['machine']}, two shared cores; {rounds}. {versions}.",
         "",
         "| who | connections | answer | requests/s | spread | p50, ms | p99, ms | CPU, µs each | memory after, MB |",
         "|---|---|---|---|---|---|---|---|---|",

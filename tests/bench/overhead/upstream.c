@@ -20,7 +20,7 @@
 static const char ANSWER[] =
     "{\"id\":\"c1\",\"object\":\"chat.completion\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,\"message\":"
     "{\"role\":\"assistant\",\"content\":\"Paris.\"},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":12,"
-    "\"completion_tokens\":2,\"total_tokens\":14}}";
+    "\"completion_tokens\":250,\"total_tokens\":262}}";
 static const char BEGIN[] = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
 static const char DELTA[] = "data: {\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":"
                             "[{\"index\":0,\"delta\":{\"content\":\"Paris.\"},\"finish_reason\":%s}]}\n\n";
