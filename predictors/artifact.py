@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.generic]
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST = "manifest.json"
 _SECTIONS = {
     "network": Network,

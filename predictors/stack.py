@@ -2,8 +2,10 @@
 
 Each part's deviation from the prior (on the logit scale) is split in two: what it says of the prompt for all heads
 alike, and what it says of one head against the others; each half has its own weight. A choice between models rests on
-the second half, and that one is soon wrong away from home: it fades within FADE of the gate's distance to FLOOR. From
-`cut` on nothing but the prior counts, exactly: there the smallest deviation would decide, and decide badly.
+the second half, and that one is soon wrong away from home: from the distance `edge`, which most queries at home do not
+reach, it fades within FADE to FLOOR. Where the gate hardly tells home from abroad, home too seems far: a fade that
+began at 0 would silence what is known. From `cut` on nothing but the prior counts, exactly: there the smallest
+deviation would decide, and decide badly.
 """
 
 from __future__ import annotations
@@ -25,12 +27,13 @@ if TYPE_CHECKING:
 
 LEAST = 100  # scores below which the defaults serve
 HIGHEST = 3.0  # of a weight
-FADE, FLOOR = 0.5, 0.4  # of a head's own deviation: of floors .3 to 1 the one that lost least at home and abroad
+FADE, FLOOR = 0.5, 0.5  # of a head's own deviation; floors .4 and .5 do alike, 0 and 1 lose at home and abroad
+EDGE = 0.6  # share of the queries of random folds that are nearer than where the fade begins
 HOME = 0.97  # share of the queries of random folds that count as at home, where history tells tasks left out apart
 CUT = 0.5  # at least: there a query is as likely of a task left out as not
 FAR_WEIGHT = 0.5  # of a query whose task was left out, beside one of a random fold, where variance is measured
-PULL_WEIGHT, PULL_BIAS = 3.0, 20.0  # pseudo-answers that hold to the defaults, and biases to 0
-DEFAULTS = {"network": 0.5, "tasks": 0.3, "near": 0.3}
+PULL_WEIGHT, PULL_BIAS = 100.0, 20.0  # pseudo-answers that hold to the defaults, and biases to 0
+DEFAULTS = {"network": 0.25, "tasks": 0.25, "near": 0.5}
 VARIANCE = (0.05**2, 0.15**2, 1.0)  # of an estimate, where there is too little to measure
 LEAST_VARIANCE = 0.02**2
 
@@ -43,6 +46,7 @@ class Stack:
         gate: how far a query is.
         weight: (2, len(PARTS)) float64, of common and of own deviations, not negative.
         bias: (H,) float64, of the head's own.
+        edge: (1,) float64, distance from which on a head's own deviation fades.
         cut: (1,) float64, distance from which on the prior stands alone.
         variance: (3,) float64, of an estimate: near, far, and per squared sd between the network's members.
     """
@@ -50,6 +54,7 @@ class Stack:
     gate: Gate
     weight: Doubles
     bias: Doubles
+    edge: Doubles
     cut: Doubles
     variance: Doubles
 
@@ -65,7 +70,8 @@ class Stack:
         common, own = opinions.halves()
         alike = (common @ self.weight[0])[:, None]
         # A head speaks for itself only where it has answered.
-        apart = np.maximum(1 - far / FADE, FLOOR) * ((own @ self.weight[1]) * opinions.coverage + self.bias)
+        fade = np.maximum(1 - np.maximum(far - self.edge, 0) / FADE, FLOOR)
+        apart = fade * ((own @ self.weight[1]) * opinions.coverage + self.bias)
         return sigmoid(logit(opinions.prior) + np.where(far < self.cut, alike + apart, 0))
 
 
@@ -90,8 +96,8 @@ def fit_stack(
     start = _defaults(parts)
     heads = score.shape[1]
     gate = fit_gate(near.signals, far.signals)
-    cut = max(CUT, float(np.quantile(gate(near.signals), HOME))) if len(score) else CUT
-    stack = Stack(gate, start, np.zeros(heads), np.array([cut]), np.array(VARIANCE))
+    edge, cut = np.quantile(gate(near.signals), [EDGE, HOME]) if len(score) else (0.0, CUT)
+    stack = Stack(gate, start, np.zeros(heads), np.array([edge]), np.array([max(CUT, cut)]), np.array(VARIANCE))
     if (~np.isnan(score)).sum() < LEAST:
         return stack
     stack = _with_weights(stack, near, score, start > 0)

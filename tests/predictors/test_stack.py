@@ -80,13 +80,24 @@ def test_a_head_speaks_less_for_itself_the_farther_the_query(
 ) -> None:
     near, far, score, _ = world
     stack = fit_stack(near, far, score, partner=NOBODY)
-    few = near.rows(np.arange(100))
+    few, edge = near.rows(np.arange(100)), float(stack.edge[0])
     spreads = [
         float(logit(stack.quality(few, np.full((100, 1), distance, np.float32))).std(axis=1).mean())
-        for distance in (0.0, 0.1, 0.2, 0.4, 0.9)
+        for distance in (0.0, edge, edge + 0.1, edge + 0.2, edge + 0.3, 0.95)
     ]
-    assert spreads == sorted(spreads, reverse=True)
-    assert spreads[0] > 2 * spreads[3] > spreads[4] == 0
+    assert spreads[0] == spreads[1], "at home it says all it knows"
+    assert spreads[1:] == sorted(spreads[1:], reverse=True)
+    assert spreads[1] > 1.5 * spreads[4] > spreads[5] == 0
+
+
+def test_where_history_tells_no_home_from_abroad_a_head_still_speaks_at_home(
+    world: tuple[Opinions, Opinions, Doubles, Doubles],
+) -> None:
+    near, _, score, _ = world
+    stack = fit_stack(near, near, score, partner=NOBODY)
+    far = stack.gate(near.signals)
+    assert float(far.mean()) > 0.4, "the gate is at a loss"
+    assert 0.55 < float((far <= stack.edge).mean()) < 0.7, "and most of home is on this side of the edge"
 
 
 def test_parts_that_are_left_out_have_no_weight(world: tuple[Opinions, Opinions, Doubles, Doubles]) -> None:
