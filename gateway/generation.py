@@ -18,6 +18,7 @@ from gateway.estimator import Estimator, columns_for
 from gateway.gauges import Gauges
 from gateway.health import Health
 from gateway.house import now, wall
+from gateway.load.callers import Callers
 from gateway.load.truth import ASKED, Truth
 from gateway.load.view import FleetView
 from gateway.overview import Overview
@@ -125,8 +126,7 @@ class Generation:
                 health=health,
                 truth=truth,
                 accounts=accounts,
-                loops=house.loops,
-                shared_loops=house.stores.loops,
+                callers=Callers(house.loops, house.stores.loops),
                 spending=house.spending,
                 max_wait_s=settings.queue.max_wait_s,
                 draw=random.random,
@@ -216,7 +216,7 @@ class Generation:
         """Returns once another has taken its place and its last query has ended."""
         await self.retired.wait()
         if self.pipeline is not None:
-            await self.pipeline.emptied()
+            await self.pipeline.presence.emptied()
 
     def _columns(self) -> tuple[Columns, HeldOut | None]:
         predictor = self.artifact.predictor if self.artifact else None

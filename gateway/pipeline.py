@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING, Final
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 from gateway.core.decision import Attempt, Decision, Stopwatch
 from gateway.core.describe import describe
 from gateway.core.filters import admissible
-from gateway.core.loops import Loops, names_of
 from gateway.core.retries import backoff
 from gateway.domain import ANYONE
 from gateway.errors import (
@@ -23,9 +22,11 @@ from gateway.errors import (
     UpstreamError,
     UpstreamRejectedError,
 )
+from gateway.load.callers import Callers
+from gateway.presence import Presence
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping
     from types import TracebackType
 
     from gateway.accounting import Accounts
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from gateway.domain import Endpoint, Key, Query, Route
     from gateway.estimator import Estimator
     from gateway.health import Health
-    from gateway.load.redis_loops import SharedLoops
     from gateway.load.truth import Truth
     from gateway.spending import Spending
     from gateway.upstream import Payload, Reply, Upstream
@@ -63,7 +63,7 @@ class Served:
         """What the answer can be gone on from, before the client can do so: call it before its bytes are sent."""
         told = self.reply.report.continuations[self._remembered :]
         self._remembered += len(told)
-        await self._pipeline.remember(self.decision, told)
+        await self._pipeline.callers.remember(self.decision.query, told, self.decision.model)
 
     def explain(self) -> dict[str, object]:
         """The decision in words and numbers, as far as it has come."""
@@ -130,12 +130,13 @@ class Pipeline:
         truth: Truth,
         accounts: Accounts,
         spending: Spending,
-        loops: Loops | None = None,
-        shared_loops: SharedLoops | None = None,
+        callers: Callers | None = None,
         max_wait_s: float,
         draw: Callable[[], float],
         now: Callable[[], float],
     ) -> None:
+        self.callers = callers or Callers()
+        self.presence = Presence()
         self._fleet = fleet
         self._estimator = estimator
         self._batcher = batcher
@@ -144,10 +145,6 @@ class Pipeline:
         self._truth = truth
         self._accounts = accounts
         self._spending = spending
-        self._loops = loops or Loops()
-        self._present: set[object] = set()
-        self._left = asyncio.Event()
-        self._shared_loops = shared_loops
         self._max_wait_s = max_wait_s
         self._draw = draw
         self._now = now
@@ -169,40 +166,9 @@ class Pipeline:
             key=key,
         )
         deadline = min(query.deadline_at, query.arrived_at + self._max_wait_s)
-        if (caller := self._loops.model_of(query)) in models:
+        if (caller := self.callers.model_of(query)) in models:
             models = (caller,)
         return replace(query, models=models, deadline_at=deadline)
-
-    @contextmanager
-    def presence(self) -> Iterator[None]:
-        """Somebody is served by it: it is needed until they have left."""
-        somebody = object()
-        self._present.add(somebody)
-        try:
-            yield
-        finally:
-            self._present.discard(somebody)
-            self._left.set()
-
-    async def emptied(self) -> None:
-        """Returns once nobody is served by it."""
-        while self._present:
-            self._left.clear()
-            await self._left.wait()
-
-    async def recall(self, query: Query) -> None:
-        """Asks the other replicas who called the tools whose results this brings. Call it before `admit`."""
-        if self._shared_loops is None or self._loops.model_of(query) is not None:
-            return
-        model = await self._shared_loops.find(names_of(query, query.continues))
-        if model is not None:
-            self._loops.remember(query, query.continues, model)
-
-    async def remember(self, decision: Decision, continuations: Sequence[str]) -> None:
-        """An answer can be gone on from by these ids, here or at another replica."""
-        self._loops.remember(decision.query, continuations, decision.model)
-        if self._shared_loops is not None:
-            await self._shared_loops.note(names_of(decision.query, continuations), decision.model)
 
     @property
     def routes(self) -> Mapping[str, Route]:

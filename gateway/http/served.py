@@ -200,7 +200,7 @@ class Inference:
 
     async def _serve(self, exchange: Exchange, call: Call, key: Key, arrived_at: float) -> None:
         pipeline = self._pipeline()  # the configuration of this moment serves it to its end
-        with pipeline.presence():
+        with pipeline.presence:
             await self._serve_by(pipeline, exchange, call, key, arrived_at)
 
     async def _serve_by(self, pipeline: Pipeline, exchange: Exchange, call: Call, key: Key, arrived_at: float) -> None:
@@ -209,7 +209,7 @@ class Inference:
         patience, turn = patience_s(exchange.headers), "" if key.name else sender(exchange.headers)
         asked = call.query(decision_id(), arrived_at, patience, key, turn)
         if asked.continues:
-            await pipeline.recall(asked)
+            await pipeline.callers.recall(asked)
         query = pipeline.admit(asked, key)
         async with pipeline.serve(query, call, key) as served:
             if served.reply.streamed:
