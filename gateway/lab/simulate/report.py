@@ -21,6 +21,7 @@ PLOTS: Final = {
     "finish_p95": "seconds to finish, 95th percentile",
     "shed": "share shed",
 }
+MARKERS: Final = "osv^<>DPX*h"
 COLUMNS: Final = {
     "cost_per_1k": "$/1k",
     "success": "success",
@@ -58,8 +59,9 @@ def write(
 
 def _page(about: Mapping[str, Any], figures: Sequence[Figures], sizes: Sequence[Size]) -> str:
     lines = ["# Simulation", "", *(f"- {name}: {value}" for name, value in about.items()), ""]
-    lines += ["Service time is linear in tokens; replicas of one model are one column of a decision, which then takes"]
-    lines += ["the replica with most room. Nobody is held while some model has room.", ""]
+    lines += ["Service time is linear in tokens. Every endpoint is a column of a decision, as in the gateway, which"]
+    lines += ["takes no virtual time but gathers for 2 ms. Nobody is held while some endpoint has room, but by eccos-r"]
+    lines += ["below its quality. Who finds no room in 30 s is shed.", ""]
     for load in dict.fromkeys(each.load for each in figures):
         lines += [f"## Load {load:g}", "", "| method | " + " | ".join(COLUMNS.values()) + " |"]
         lines += ["|---" * (len(COLUMNS) + 1) + "|"]
@@ -93,12 +95,21 @@ def _plot(path: Path, name: str, label: str, figures: Sequence[Figures]) -> None
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    for method in dict.fromkeys(each.method for each in figures):
+    for number, method in enumerate(dict.fromkeys(each.method for each in figures)):
         runs = [each for each in figures if each.method == method]
-        width = 2.4 if method == OURS else 1.0
-        axes.plot([run.load for run in runs], [getattr(run, name) for run in runs], label=method, linewidth=width)
+        ours = method == OURS
+        axes.plot(
+            [run.load for run in runs],
+            [getattr(run, name) for run in runs],
+            label=method,
+            color="black" if ours else f"C{(number - 1) % 10}",
+            linewidth=2.6 if ours else 1.1,
+            marker=MARKERS[number % len(MARKERS)],
+            markersize=3.5,
+            zorder=3 if ours else 2,
+        )
     axes.set_xlabel("load, as a share of capacity")
     axes.set_ylabel(label)
     axes.grid(visible=True, alpha=0.3)
-    axes.legend(fontsize="small", ncols=2)
-    figure.savefig(path, dpi=120)
+    figure.legend(fontsize="small", loc="outside right upper")
+    figure.savefig(path, dpi=100)

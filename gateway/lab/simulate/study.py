@@ -26,6 +26,7 @@ SIZES: Final = (8, 64, 256, 1_000)  # endpoints
 SIZE_SLOTS: Final = 64
 SIZE_LOAD: Final = 0.9
 SIZE_QUERIES: Final = 10_000
+SIZE_OUTPUT: Final = 60.0  # tokens of a mean answer: with them 1,000 endpoints take some 10,000 queries a second
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +97,7 @@ def compare(
     """All methods on the same traces, load by load."""
     rows, figures = _drawn(ground, queries, seed), []
     case = _case(ground.case, rows)
-    capacity = fleet.capacity(service_seconds(ground.input_tokens, ground.output_tokens, fleet.slots / 2))
+    capacity = fleet.capacity(service_seconds(ground.input_tokens, ground.output_tokens, fleet.slots - 1))
     for load in loads:
         arrival = arrivals(kind, queries, load * capacity, np.random.default_rng(seed))
         work = Work(arrival, ground.input_tokens[rows], ground.output_tokens[rows])
@@ -112,17 +113,18 @@ def compare(
 def sizes(
     ground: Ground, counts: Sequence[int], seed: int, tick: Callable[[], None], *, least: int = SIZE_QUERIES
 ) -> list[Size]:
-    """Ours on fleets of growing size, as many queries a second as they take."""
+    """Ours on fleets of growing size, as many queries a second as they take, answers scaled to SIZE_OUTPUT tokens."""
+    output_tokens = ground.output_tokens * (SIZE_OUTPUT / ground.output_tokens.mean())
     made = []
     for endpoints in counts:
         fleet = Fleet.even(ground.score.shape[1], endpoints, SIZE_SLOTS)
-        seconds = service_seconds(ground.input_tokens, ground.output_tokens, SIZE_SLOTS / 2)
+        seconds = service_seconds(ground.input_tokens, output_tokens, SIZE_SLOTS - 1)
         rate = SIZE_LOAD * fleet.capacity(seconds)
         # as long as it takes for the fleet to fill, and then some
         queries = max(least, int(3 * rate * seconds.mean()))
         rows = _drawn(ground, queries, seed)
         arrival = arrivals("poisson", queries, rate, np.random.default_rng(seed))
-        work = Work(arrival, ground.input_tokens[rows], ground.output_tokens[rows])
+        work = Work(arrival, ground.input_tokens[rows], output_tokens[rows])
         ran = Engine(fleet, work, METHODS[OURS](_case(ground.case, rows))).run()
         late = slice(len(ran.decision_s) // 2, None)
         made.append(
