@@ -22,6 +22,7 @@ RESETS = "resets its connection"
 HALF_CLOSES = "closes its side and reads on"
 STOPS_READING = "stops reading and stays"
 READS_SLOWLY = "reads slowly"
+VANISHES = "is gone without a word: its machine answers no more"
 WINDOW, PREDICTOR, SOLVER, RESERVING, QUEUE = "in the window", "in the predictor", "in the solver", "in reserving", (
     "in the queue"
 )  # fmt: skip
@@ -43,4 +44,5 @@ ROWS = [
     Row(HALF_CLOSES, MID_STREAM, "the end of its connection"),
     Row(STOPS_READING, MID_STREAM, "nothing until `timeout.total`, then the end"),
     Row(READS_SLOWLY, MID_STREAM, "the whole answer"),
+    Row(VANISHES, MID_STREAM),
 ]

@@ -44,7 +44,7 @@ class Application:
             return f"an answer{who} that just ends"
         return f"the whole answer{who}" if len(text) >= CHARACTERS else f"{len(text)} characters{who}"
 
-    async def well(self, model: str, *, within: float = 20.0) -> float:
+    async def well(self, model: str, *, within: float = 60.0) -> float:
         """Seconds until this model answers again."""
         loop = asyncio.get_running_loop()
         started = loop.time()

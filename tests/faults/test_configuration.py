@@ -13,7 +13,7 @@ import yaml
 from tests.faults import process_rows as rows
 from tests.faults.record import Found, Record
 from tests.faults.seeing import application
-from tests.faults.stage import PATIENT, STEADY, Stage, fleet, gateway, replaying, until
+from tests.faults.stage import PATIENCE_S, PATIENT, STEADY, Stage, fleet, gateway, replaying, until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,10 +44,10 @@ async def test_a_configuration_that(row: rows.Row, tmp_path: Path, record: Recor
             await stage.order(f"{LONG}=drip")
             async with application(stage.url) as app, asyncio.TaskGroup() as group:
                 streams = [group.create_task(app.sees(LONG, stream=True)) for _ in range(4)]
-                await until(lambda: holds(stage, 4), within=10)
+                await until(lambda: holds(stage, 4), within=PATIENCE_S)
                 (tmp_path / "gateway-0.yaml").write_text(changed(tree, row.fault), encoding="utf-8")
                 stage.program.process.send_signal(SIGHUP)
-                await until(lambda: read(stage, RESULT[row.fault]), within=20)
+                await until(lambda: read(stage, RESULT[row.fault]), within=PATIENCE_S)
                 assert await holds(stage, 4)
             async with application(stage.url) as app:
                 seen = {stream.result() for stream in streams} | {await app.sees(STEADY, stream=False)}

@@ -12,7 +12,7 @@ from tests.faults import redis_rows as rows
 from tests.faults.record import Found, Record
 from tests.faults.seeing import Application, application
 from tests.faults.slow_proxy import SlowProxy
-from tests.faults.stage import PATIENT, STEADY, Stage, fleet, gateway, replaying, until
+from tests.faults.stage import PATIENCE_S, PATIENT, STEADY, Stage, fleet, gateway, replaying, until
 from tests.redis_server import RedisServer
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ async def shared(stage: Stage) -> None:
     async def again() -> bool:
         return "paretogate_load_shared 1.0" in await stage.metrics()
 
-    await until(again, within=15)
+    await until(again, within=PATIENCE_S)
 
 
 async def asked_meanwhile(app: Application, seen: set[str]) -> None:

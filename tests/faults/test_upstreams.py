@@ -29,7 +29,7 @@ async def test_an_endpoint_that(row: Row, stage: Stage, record: Record) -> None:
             seen[asked] = await app.sees(asked, stream=row.stream, by=row.model)
         held = await stage.idle()
         await stage.order()
-        recovered = None if row.kind == REFUSING else await app.well(row.model, within=70.0)
+        recovered = None if row.kind == REFUSING else await app.well(row.model, within=120.0)
     alone, beside = seen[row.model], seen[f"or-{row.model}"]
     record.add(Found("An endpoint", row.fault, MODES[row.stream], alone, beside, leases=held, recovered_s=recovered))
     assert (alone, beside, held) == (row.alone, row.beside, 0)
