@@ -83,22 +83,29 @@ class Bench:
         return found
 
     def rates(self, targets: dict[str, Target], connections: int, *, stream: bool) -> None:
-        """Interleaved rounds of all targets; medians and the spread of the rates."""
+        """Interleaved rounds of all targets; medians and the spread of the rates. A peer that fails gets no row."""
         rounds: dict[str, list[load.Taken]] = {name: [] for name in targets}
         for target in targets.values():
             load.until_it_answers(target, stream=stream)
         for _ in range(self.asked.repeats):
-            for name, target in targets.items():
-                seconds = self.asked.seconds
-                rounds[name].append(
-                    load.wrk(target, self.folder, connections=connections, seconds=seconds, stream=stream)
-                )
+            for name in tuple(rounds):
+                try:
+                    rounds[name].append(self.round(targets[name], connections, stream=stream))
+                except load.WrongError as error:
+                    if name not in peers.PEERS:
+                        raise
+                    del rounds[name]
+                    print(f"{name}: no row: {error}", flush=True)
         for name, taken in rounds.items():
             middle = load.Taken(*(median(column) for column in zip(*taken, strict=True)))
             spread = [min(each.rate for each in taken), max(each.rate for each in taken)]
             row = {"row": name, "connections": connections, "stream": stream, **middle._asdict(), "spread": spread}
             self.results["rows"].append(row)
             print(report.line(row), flush=True)
+        self.keep()
+
+    def round(self, target: Target, connections: int, *, stream: bool) -> load.Taken:
+        return load.wrk(target, self.folder, connections=connections, seconds=self.asked.seconds, stream=stream)
 
     def workers(self) -> dict[str, float]:
         """CPU µs of a pinned query, for one worker and for two, both on Redis."""
@@ -130,6 +137,11 @@ class Bench:
             "told_p50": load.share(overheads, 0.5) / 1000 / SLOW_S,
             "told_p99": load.share(overheads, 0.99) / 1000 / SLOW_S,
         }
+
+    def keep(self) -> None:
+        """Writes what has been measured up to now, where that is wanted."""
+        if self.asked.json:
+            self.asked.json.write_text(json.dumps(self.results, indent=1), encoding="utf-8")
 
     def now(self, what: str) -> None:
         """Says what is measured next."""
@@ -181,10 +193,9 @@ def main() -> None:
         commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
         bench.results["commit"] = commit.stdout.strip()
         bench.run()
+        bench.keep()
         results = bench.results
     print("\n".join(report.summary(results)))
-    if asked.json:
-        asked.json.write_text(json.dumps(results, indent=1), encoding="utf-8")
     if asked.write:
         report.write(results)
 

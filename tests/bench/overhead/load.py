@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PATH = "/v1/chat/completions"
 PROMPTS = 60_000
+LONGEST_S = 16  # of a round
 WARM = 20  # answers that one must have given before it is measured
 EVENTS = 20  # of a stream, before its end marker
 TOPICS = ("the primes", "French verbs", "a bank's ledger", "sorting in Rust", "the tides", "a short poem", "old maps")
@@ -45,6 +46,10 @@ response = function(status, headers, body)
   if status ~= 200 or events ~= EVENTS then print("WRONG " .. status .. " " .. events .. " " .. body:sub(1, 300)) end
 end
 """
+
+
+class WrongError(Exception):
+    """What came is no answer to what was asked."""
 
 
 class Taken(NamedTuple):
@@ -87,10 +92,10 @@ def until_it_answers(target: Target, *, stream: bool = False) -> None:
 
 
 def wrk(target: Target, folder: Path, *, connections: int, seconds: int, stream: bool = False) -> Taken:
-    """One round. Every body is checked.
+    """One round. Every body is checked. Where nobody was answered, it was too short: it is repeated at twice the length.
 
     Raises:
-        RuntimeError: an answer was wrong, or none came.
+        WrongError: an answer was wrong, or none came in LONGEST_S.
     """
     values = {
         "PROMPTS_FILE": str(folder / "prompts.txt"),
@@ -123,8 +128,10 @@ def wrk(target: Target, folder: Path, *, connections: int, seconds: int, stream:
     spent = (cpu_s(target.pid) - before) if target.pid else 0.0
     count = re.search(r"(\d+) requests in", said)
     rate = re.search(r"Requests/sec: +([\d.]+)", said)
+    if count and count[1] == "0" and seconds < LONGEST_S:
+        return wrk(target, folder, connections=connections, seconds=2 * seconds, stream=stream)
     if "WRONG" in said or "Socket errors" in said or not count or not rate or count[1] == "0":
-        raise RuntimeError(f"{target.url} answered wrongly:\n{said[-800:]}")
+        raise WrongError(f"{target.url} answered wrongly:\n{said[-800:]}")
     p50, p99 = (_ms(re.search(rf"{share}% +([\d.]+)(us|ms|s)", said)) for share in (50, 99))
     return Taken(float(rate[1]), p50, p99, spent / int(count[1]) * 1e6)
 
