@@ -23,7 +23,7 @@ from typing import Any
 
 from tests.bench.overhead import load, ours, peers, report
 from tests.bench.overhead.peers import Target
-from tests.bench.overhead.servers import free_port, rss_mb, start
+from tests.bench.overhead.servers import free_port, rss_mb, start, until_idle
 from tests.redis_server import RedisServer
 
 HERE = Path(__file__).parent
@@ -56,7 +56,9 @@ class Bench:
     def gateway(self, upstream: Target, *flags: str, **wishes: Any) -> Target:  # noqa: ANN401 - of a configuration
         config = self.folder / f"gateway-{free_port()}.json"
         config.write_text(ours.configuration(f"{upstream.url}/v1", **wishes), encoding="utf-8")
-        return ours.serve(self.stack, config, *flags)
+        served = ours.serve(self.stack, config, *flags)
+        until_idle(served.pid)
+        return served
 
     def bare(self) -> Target:
         port = free_port()

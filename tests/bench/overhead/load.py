@@ -92,7 +92,7 @@ def until_it_answers(target: Target, *, stream: bool = False) -> None:
 
 
 def wrk(target: Target, folder: Path, *, connections: int, seconds: int, stream: bool = False) -> Taken:
-    """One round. Every body is checked. Where nobody was answered, it was too short: it is repeated at twice the length.
+    """One round. Every body is checked. Where nobody was answered it was too short, and a longer one follows.
 
     Raises:
         WrongError: an answer was wrong, or none came in LONGEST_S.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from tests.bench.overhead.peers import Target
-from tests.bench.overhead.servers import free_port, rss_mb, start, until_ready
+from tests.bench.overhead.servers import free_port, rss_mb, start, until_idle, until_ready
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 MODELS = 14
 MIXED = ("m0", f"m{MODELS - 1}")  # priors lie on a line, so that nobody between the ends of it is the best buy
 AMPLE = 1000
-SETTLING_S = 3.0  # in which the solvers are loaded
 
 
 def configuration(upstream: str, *, concurrency: int = AMPLE, replicas: int = 1, redis: str = "", log: str = "") -> str:
@@ -61,7 +60,7 @@ def started(config: Path) -> tuple[float, float]:
         target = serve(stack, config)
         ready_s = time.monotonic() - began
         httpx.get(f"{target.url}/v1/models").raise_for_status()
-        time.sleep(SETTLING_S)  # another process: it has no event for us
+        until_idle(target.pid)
         return ready_s, rss_mb(target.pid)
 
 

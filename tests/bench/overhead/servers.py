@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 from contextlib import closing
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 120.0
 TICK = os.sysconf("SC_CLK_TCK")
+STILL_S, STILL = 1.0, 0.03  # who uses less than this share of a core for so long is still
 
 
 def free_port() -> int:
@@ -102,6 +104,21 @@ def cpu_s(leader: int) -> float:
         fields = Path(f"/proc/{process}/stat").read_text(encoding="ascii").rsplit(") ", 1)[1].split()
         used += int(fields[11]) + int(fields[12])
     return used / TICK
+
+
+def until_idle(leader: int) -> None:
+    """What is loaded after a server is ready would be counted as the work of its first queries.
+
+    Raises:
+        TimeoutError: it is never still.
+    """
+    until, used = time.monotonic() + PATIENCE_S, -inf
+    while time.monotonic() < until:
+        before, used = used, cpu_s(leader)
+        if used - before <= STILL * STILL_S:
+            return
+        time.sleep(STILL_S)  # another process: it has no event for us
+    raise TimeoutError(f"the group of {leader} works without being asked")
 
 
 def rss_mb(leader: int) -> float:
