@@ -101,6 +101,7 @@ async def serving(gateway: Gateway) -> AsyncIterator[str]:
         async with asyncio.TaskGroup() as group:
             running = group.create_task(server.serve([listener]))
             await server.listening.wait()
+            await app.desk()  # which otherwise is loaded beside the first queries, and what is asked of it waits
             try:
                 yield f"http://127.0.0.1:{listener.getsockname()[1]}"
             except BaseException as error:  # noqa: BLE001 - raised below: the group would stop the server, and wrap it
