@@ -157,22 +157,29 @@ def away_rows(pools: Sequence[Held]) -> list[Row]:
 
 
 def frozen_rows(pools: Sequence[Held]) -> list[Row]:
-    """The multiplier set on the training folds to keep 99 % of the best single model's success, run on the held one."""
-    rows, ratios = [], []
-    for pool in pools:
-        price = {part: aim.frozen(sample, KEPT) for part, sample in pool.given.samples.items()}
-        paid, score = pool.realised.picked(aim.hold(pool.given, price, pool.realised))
-        dear, good = pool.realised.picked(pool.realised.best)
-        loss = bootstrap.interval(float((good - score).mean()), pool.weight @ (good - score))
-        ratio = bootstrap.interval(float(paid.mean() / dear.mean()), (pool.weight @ paid) / (pool.weight @ dear))
-        ratios.append(ratio.value)
-        met = loss.value <= 0.01 + 2 * loss.error
-        rows += [
-            _row("frozen at 99 %: cost ratio", pool.name, ratio),
-            _row("frozen at 99 %: loss of success", pool.name, loss, "<= 0.01 + 2 standard errors", passed=met),
-        ]
-    mean = float(np.mean(ratios))
-    return [*rows, Row("frozen at 99 %: cost ratio", "", mean, np.nan, np.nan, "<= 0.60", mean <= 0.60)]
+    """Multipliers set on the training folds to keep 99 % of the best single model's success, run on the held one.
+
+    The verdict is on the mixture of two; what one multiplier alone reaches is reported.
+    """
+    rows = []
+    for words, rule, judged in (("one multiplier", aim.single, False), ("two mixed", aim.mixed, True)):
+        ratios = []
+        for pool in pools:
+            mix = {part: rule(sample, KEPT) for part, sample in pool.given.samples.items()}
+            paid, score = aim.hold(pool.given, mix, pool.realised)
+            dear, good = pool.realised.picked(pool.realised.best)
+            loss = bootstrap.interval(float((good - score).mean()), pool.weight @ (good - score))
+            ratio = bootstrap.interval(float(paid.mean() / dear.mean()), (pool.weight @ paid) / (pool.weight @ dear))
+            ratios.append(ratio.value)
+            met = loss.value <= 0.01 + 2 * loss.error
+            rows += [
+                _row(f"99 %, {words}: cost ratio", pool.name, ratio),
+                _row(f"99 %, {words}: loss", pool.name, loss, "<= 0.01 + 2 standard errors", passed=met),
+            ]
+        mean = float(np.mean(ratios))
+        target, verdict = ("<= 0.60", mean <= 0.60) if judged else ("reported", None)
+        rows.append(Row(f"99 %, {words}: cost ratio", "", mean, np.nan, np.nan, target, verdict))
+    return rows
 
 
 def promise_rows(pools: Sequence[Held]) -> list[Row]:
