@@ -20,6 +20,7 @@ from predictors.training import TrainingError, train
 
 if TYPE_CHECKING:
     from gateway.lab.evaluate import Subject
+    from gateway.lab.evaluate_fit import Share
     from gateway.lab.evaluate_results import PoolResult, Results
     from predictors.artifact import Artifact
     from predictors.pool import Pool
@@ -80,14 +81,14 @@ def _results(
     subject = _subject(trained, seed)
     found = []
     for path, pool in zip(files, outcomes, strict=True):
-        with click.progressbar(length=1000, label=path.stem, file=sys.stderr) as bar:
+        with click.progressbar(length=1000, label=path.stem, item_show_func=str, file=sys.stderr) as bar:
 
             def tell(step: str, share: float) -> None:
                 start, end = STEPS[step]
-                bar.update(max(0, round(start + share * (end - start)) - bar.pos))
+                bar.update(max(0, round(start + share * (end - start)) - bar.pos), step)
 
             found.append(evaluate_pool(path.stem, pool, subject, draws=draws, seed=seed, tell=tell))
-            bar.update(1000 - bar.pos)
+            bar.update(1000 - bar.pos, "done")
     manifest = trained.manifest
     pools = " ".join(f"--pool {path.name}" for path in files)
     return Results(
@@ -115,14 +116,21 @@ def _subject(trained: Artifact, seed: int) -> Subject:
     from gateway.lab.evaluate import Subject  # noqa: PLC0415 - as above
     from gateway.lab.evaluate_fit import Fitted  # noqa: PLC0415 - as above
 
-    def fit(pool: Pool) -> Fitted:
+    def fit(pool: Pool, tell: Share) -> Fitted:
         recipe = trained.manifest
         if "tuned" in recipe.training:
             raise click.ClickException(
                 "the artifact's encoder was fine-tuned on outcomes of these queries, so that fitting the rest anew "
                 "would flatter it; evaluate it on a pool that it was not trained on"
             )
-        made = train([pool], encoder=recipe.encoder, predictor=recipe.predictor, seed=seed)
+        steps = {"folds": 0.0, "tasks left out": 1.0, "all queries": 2.0}
+        made = train(
+            [pool],
+            encoder=recipe.encoder,
+            predictor=recipe.predictor,
+            seed=seed,
+            progress=lambda step, share: tell((steps[step] + share) / len(steps)),
+        )
         return Fitted(made.predictor, made.held_out)
 
     return Subject(Fitted(trained.predictor, trained.held_out), fit, trained.text_hashes)

@@ -77,9 +77,9 @@ def evaluate_pool(
     """
     began = perf_counter()
     asked = prepare(name, pool, subject)
-    fit = subject.fit if asked.rule == REFIT else (lambda _pool: subject.fitted)
+    fit = subject.fit if asked.rule == REFIT else (lambda _pool, _tell: subject.fitted)
     part = folds_of(asked.pool.queries.prompts, seed=seed)
-    given = estimate(asked.pool, part, fit, _ticks("folds", len(np.unique(part)), tell))
+    given = estimate(asked.pool, part, fit, lambda share: tell("folds", share))
     far = _far(asked, subject, tell)
     tell("methods", 0.0)
     found = result_of(name, asked, given, far, draws=draws, seed=seed)
@@ -176,13 +176,6 @@ def _amounts(given: Estimates, pool: Pool) -> tuple[Amounts, ...]:
 def _far(asked: Asked, subject: Subject, tell: Callable[[str, float], None]) -> Estimates | None:
     """None where there is one group, or where the artifact comes from elsewhere and so is out of its domain anyway."""
     part = bundles_of(asked.pool.groups)
-    bundles = len(np.unique(part))
-    if bundles == 1 or asked.rule == AS_IS:
+    if len(np.unique(part)) == 1 or asked.rule == AS_IS:
         return None
-    return estimate(asked.pool, part, subject.fit, _ticks("groups left out", bundles, tell))
-
-
-def _ticks(step: str, count: int, tell: Callable[[str, float], None]) -> Callable[[], None]:
-    done = iter(range(1, count + 1))
-    tell(step, 0.0)
-    return lambda: tell(step, next(done) / count)
+    return estimate(asked.pool, part, subject.fit, lambda share: tell("groups left out", share))

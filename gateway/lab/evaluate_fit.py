@@ -32,7 +32,9 @@ class Fitted:
     sample: HeldOut | None
 
 
-Fit: TypeAlias = "Callable[[Pool], Fitted]"  # trains on a pool; one that was trained before may ignore it
+Share: TypeAlias = "Callable[[float], None]"  # hears the share that is done, 0..1
+Fit: TypeAlias = "Callable[[Pool, Share], Fitted]"  # trains on a pool; one that was trained before may ignore it
+TRAINING = 0.8  # of the time of a fit, the rest is the baselines'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,12 +81,18 @@ class _Part:
     seconds: float
 
 
-def estimate(pool: Pool, part: Ints, fit: Fit, tick: Callable[[], None] = lambda: None) -> Estimates:
-    """Fits on all but one part, predicts that part, for each part in turn. `tick` is called after each."""
+def estimate(pool: Pool, part: Ints, fit: Fit, tell: Share = lambda _share: None) -> Estimates:
+    """Fits on all but one part, predicts that part, for each part in turn. `tell` hears the share done."""
     parts: dict[int, _Part] = {}
-    for number, rest, held in apart(part, pool.queries.prompts):
-        parts[number] = _answer(pool, rest, held, fit)
-        tick()
+    count = len(np.unique(part))
+    tell(0.0)
+    for done, (number, rest, held) in enumerate(apart(part, pool.queries.prompts)):
+
+        def within(share: float, done: int = done) -> None:
+            tell((done + TRAINING * share) / count)
+
+        parts[number] = _answer(pool, rest, held, fit, within)
+        tell((done + 1) / count)
     return _gather(pool, part, parts)
 
 
@@ -105,10 +113,10 @@ def columns_of(predictor: Predictor, models: tuple[str, ...]) -> Ints:
     return np.array([place.get(name, UNKNOWN) for name in models], dtype=np.int64)
 
 
-def _answer(pool: Pool, rest: Ints, held: Ints, fit: Fit) -> _Part:
+def _answer(pool: Pool, rest: Ints, held: Ints, fit: Fit, tell: Share) -> _Part:
     known = rows_of(pool, rest)
     began = perf_counter()
-    fitted = fit(known)
+    fitted = fit(known, tell)
     seconds = perf_counter() - began
     asked = rows_of(pool, held).queries.prompts
     columns = columns_of(fitted.predictor, pool.models)

@@ -26,6 +26,7 @@ from predictors.training import train
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from gateway.lab.evaluate_fit import Share
     from gateway.lab.frontier import Ints
     from predictors.base import Prompt
     from predictors.pool import Pool
@@ -85,7 +86,9 @@ def estimates(
         given = _quick(pool, left_out, seed, lambda: tell(f"{path.stem}: {left_out} left out"))
     else:
         part = folds_of(pool.queries.prompts, seed=seed) if left_out == QUERY else bundles_of(pool.groups)
-        given = estimate(pool, part, lambda known: _trained(known, seed), _counted(path.stem, left_out, part, tell))
+        given = estimate(
+            pool, part, lambda known, _share: _trained(known, seed), _counted(path.stem, left_out, part, tell)
+        )
     cache.mkdir(parents=True, exist_ok=True)
     _write(file, given)
     return pool, given
@@ -100,17 +103,26 @@ def _quick(pool: Pool, left_out: str, seed: int, tick: Callable[[], None]) -> Es
     found = crossfit(pool, seed=seed, by=left_out)
     recorded = Recorded(found)
 
-    def fit(known: Pool) -> Fitted:
+    def fit(known: Pool, _share: Share) -> Fitted:
         inside = set(known.queries.prompts)
         outside = next(prompt for prompt in pool.queries.prompts if prompt not in inside)
         return Fitted(recorded, recorded.sample(outside))
 
-    return estimate(pool, found.fold, fit, tick)
+    tick()
+    return estimate(pool, found.fold, fit)
 
 
-def _counted(name: str, left_out: str, part: Ints, tell: Callable[[str], None]) -> Callable[[], None]:
-    done = iter(range(1, len(np.unique(part)) + 1))
-    return lambda: tell(f"{name}: {left_out} left out, fit {next(done)} of {len(np.unique(part))}")
+def _counted(name: str, left_out: str, part: Ints, tell: Callable[[str], None]) -> Share:
+    count = len(np.unique(part))
+    told = 0
+
+    def hear(share: float) -> None:
+        nonlocal told
+        if round(share * count, 6) >= told + 1:
+            told += 1
+            tell(f"{name}: {left_out} left out, fit {told} of {count}")
+
+    return hear
 
 
 def _write(file: Path, given: Estimates) -> None:

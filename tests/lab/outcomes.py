@@ -15,6 +15,8 @@ from predictors.pool import Pool, Queries
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gateway.lab.evaluate_fit import Share
+
 MODELS = ("small", "middle", "large")
 COSTS = np.array([0.0001, 0.001, 0.01])
 TOPICS = ("towns", "sums", "proofs")
@@ -87,7 +89,8 @@ class Recipe:
         self.given: list[frozenset[Prompt]] = []
         self._models = models
 
-    def __call__(self, pool: Pool) -> Fitted:
+    def __call__(self, pool: Pool, tell: Share) -> Fitted:
+        tell(0.5)
         self.given.append(frozenset(pool.queries.prompts))
         return Fitted(Told(self._models), sample_of(pool))
 

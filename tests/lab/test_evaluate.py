@@ -195,3 +195,12 @@ def test_latency_is_taken_for_each_size_of_batch() -> None:
     found = latency(Told(), made_pool(10).queries.prompts)
     assert [each.queries for each in found] == [1, 16, 64]
     assert all(0 < each.median <= each.p90 for each in found)
+
+
+def test_what_is_done_rises_within_each_fit_and_ends_at_all() -> None:
+    told, _ = subject()
+    shares: list[float] = []
+    estimate(made_pool(), np.arange(150) % 3, told.fit, shares.append)
+    assert shares == sorted(shares)
+    assert (shares[0], shares[-1]) == (0.0, 1.0)
+    assert len(shares) == 1 + 3 * 2, "the start, and each fit's middle and end"
