@@ -140,6 +140,11 @@ def _chip(method: Method) -> str:
     )
 
 
+def _cost(value: float | None) -> str:
+    """In one short word where no cost does it: "not reached" four times over is wider than a page."""
+    return "never" if value is None else percent(value, 0)
+
+
 def _methods(pool: PoolResult) -> str:
     head = ["", "AIQ", "gap closed", "peak success", *(f"cost at {wanted * 100:g} %" for wanted in QUALITY_SHARES)]
     order = sorted(pool.methods, key=_aiq, reverse=True)
@@ -149,7 +154,7 @@ def _methods(pool: PoolResult) -> str:
             spread(method.aiq),
             spread(method.gap_closed, 3),
             percent(method.peak),
-            *((share(cost) if method.hull else NONE) for cost in method.cost_at),
+            *(_cost(cost) if method.hull else NONE for cost in method.cost_at),
         ]
         for method in order
     ]
