@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 KNOTS = 256  # a promise is held between neighbouring knots by mixing them; finer costs memory and gains < 0.01 %
 LEAST_GAIN = 1e-4  # quality that an upgrade must add: the unit of the solvers, problem.QUALITY_UNIT
 LEAST_MULTIPLIER = 1e-7  # USD: breaks ties between free models in favour of the better
-BEYOND = 2.0  # how far past the first and the last breakpoint the ends of the curve lie, as a factor
+# How far past the first and the last breakpoint the ends of the curve lie, as a factor. With priors alone the sample is
+# one query, and live ones that cost a twentieth or twenty times as much must still lie between the ends.
+BEYOND = 100.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

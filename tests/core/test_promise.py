@@ -316,3 +316,27 @@ def test_a_tradeoff_of_0_is_the_cheapest_even_where_a_little_money_would_buy_muc
     short_query = 1e-6  # USD more for the better model: the sample's queries are ten thousand times as long
     assert promise.multiplier(Sums()) * 0.6 < short_query
     assert (promise.multipliers(Sums(), spread(0, 8)) * 0.6 < short_query).all()
+
+
+@pytest.mark.parametrize("dearer", [0.05, 0.3, 1.0, 4.0, 20.0])
+def test_priors_alone_keep_their_promise_whatever_live_queries_cost(dearer: float) -> None:
+    """All queries are one to them: the curve is two ends, and live prompts are shorter or longer than it knows."""
+    cost = np.array([[1e-4, 1e-3]])
+    known = Sample(
+        weight=np.ones(1),
+        quality=np.array([[0.7, 0.96]]),
+        quality_sd=np.zeros((1, 2)),
+        score=np.full((1, 2), np.nan),
+        cost_usd=cost,
+    )
+    promise = Promise(trace(known), MinQuality(0.8))
+    one = np.ones((60, 1))
+    live = replace(
+        known,
+        weight=one[:, 0],
+        quality=known.quality * one,
+        quality_sd=known.quality_sd * one,
+        score=known.score * one,
+        cost_usd=dearer * cost * one,
+    )
+    assert running(run(promise, live).quality)[19:] == pytest.approx(0.8, abs=0.02)
