@@ -80,12 +80,12 @@ class Keeping:
         return Terms(self._levels[level], self.promise.bias(await self.sums()))
 
     async def decided(self, decisions: Sequence[Decision]) -> None:
-        """A batch's choices. Where a capacity row changed one, what came is not the multiplier's doing."""
+        """A batch's choices. Where a capacity row changed one, what came is owed, but not the multiplier's doing."""
         quality = [float(decision.estimate.quality[decision.column]) for decision in decisions]
         cost = [decision.expected.cost_usd for decision in decisions]
-        frozen = any(each.batch is not None and each.batch.step != Step.ARGMIN for each in decisions)
+        displaced = any(each.batch is not None and each.batch.step != Step.ARGMIN for each in decisions)
         self._served += len(decisions)
-        await self._add(self.promise.delta(await self.sums(), quality, cost, frozen=frozen))
+        await self._add(self.promise.delta(await self.sums(), quality, cost, displaced=displaced))
 
     async def settled(self, actual_usd: float, predicted_usd: float) -> None:
         await self._add(Sums.of_bill(actual_usd, predicted_usd))

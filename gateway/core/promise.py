@@ -141,28 +141,26 @@ class Promise:
         knots = np.floor(self._position(sums, len(draws)) + draws).astype(np.int64)
         return self._multiplier[np.minimum(knots, int(self._high))]
 
-    def delta(self, sums: Sums, quality: ArrayLike, cost: ArrayLike, *, frozen: bool = False) -> Sums:
+    def delta(self, sums: Sums, quality: ArrayLike, cost: ArrayLike, *, displaced: bool = False) -> Sums:
         """What a decided batch adds to the sums.
 
         Args:
             sums: As given to `multipliers` for this batch.
             quality: (Q,) predicted quality of each choice that counts. Those of floored and pinned queries do not.
             cost: (Q,) predicted USD of the same.
-            frozen: A capacity row changed a choice, so that what came is not the multiplier's doing.
+            displaced: A capacity row changed a choice, so that what came says nothing of the curve. It is owed all the
+                same, within the limits of a debt: forgiving it missed promises by up to 3 points where dearer models
+                still had room (docs/adr/0008-shortage-is-owed.md).
         """
         count = np.size(quality)
         came = float(np.sum(cost if self._of_cost else quality))
-        if frozen:
-            aimed, foreseen = came, came
-        else:
-            aimed = count * self._aim(sums)
-            foreseen = count * self._read(self._axis, self._position(sums, count))
+        foreseen = came if displaced else count * self._read(self._axis, self._position(sums, count))
         delta = Sums(
             n=count,
             quality=float(np.sum(quality)),
             cost=float(np.sum(cost)),
-            steered=0.0 if frozen else count,
-            aimed=aimed,
+            steered=0.0 if displaced else count,
+            aimed=count * self._aim(sums),
             foreseen=foreseen,
         )
         return self._within_limits(sums.add(delta), delta)

@@ -184,20 +184,38 @@ def test_an_end_of_the_curve_does_not_wind_it_up() -> None:
     assert abs(hard.sums.aimed - hard.sums.quality) < 30
 
 
-def test_frozen_batches_move_nothing() -> None:
+def test_what_a_shortage_of_room_takes_is_made_up_while_others_have_room() -> None:
+    """Every eighth query finds its model full and goes to the cheapest: the rest are served better."""
+    promise, traffic = Promise(trace(sample(seed=1)), MinQuality(0.70)), sample(seed=2, queries=3_000)
+    sums, quality = Sums(), np.zeros(3_000)
+    for row in range(3_000):
+        multiplier, full = promise.multipliers(sums, spread(row, 1))[0], row % 8 == 0
+        choice = int((traffic.cost_usd[row] - (0 if full else multiplier) * traffic.quality[row]).argmin())
+        quality[row] = traffic.quality[row, choice]
+        sums = sums.add(promise.delta(sums, quality[row], traffic.cost_usd[row, choice], displaced=full))
+    assert quality[::8].mean() < promise.goal - 0.05, "the shortage was felt"
+    assert running(quality)[500:].min() > promise.goal - 0.025, "3 points more are missed where it is not owed"
+    assert quality[-1_500:].mean() == pytest.approx(promise.goal, abs=0.01)
+
+
+def test_a_long_shortage_of_room_does_not_wind_it_up() -> None:
     promise = Promise(trace(sample(seed=1)), MinQuality(0.70))
-    sums = run(promise, sample(seed=2), batch=16).sums
-    before = promise.multiplier(sums)
-    for _ in range(20):
-        sums = sums.add(promise.delta(sums, [0.1] * 16, [1.0] * 16, frozen=True))
-    assert promise.multiplier(sums) == pytest.approx(before, rel=0.3)
+    before = run(promise, sample(seed=2), batch=16).sums
+    short = before
+    for _ in range(500):
+        short = short.add(promise.delta(short, [0.1] * 16, [1.0] * 16, displaced=True))
+    assert abs(short.aimed - short.quality) < 30
+    after = run(promise, sample(seed=3, queries=4_000), batch=16, sums=short).quality
+    assert after[-2_000:].mean() == pytest.approx(promise.goal, abs=0.01)
+    assert after.mean() < promise.goal + 0.012
 
 
-def test_one_odd_query_before_a_long_shortage_of_room_is_no_evidence() -> None:
+def test_a_shortage_of_room_says_nothing_of_the_curve() -> None:
+    """One odd query, then 2,000 that were displaced and met the goal all the same."""
     promise = Promise(trace(sample(seed=1)), MinQuality(0.70))
     sums = Sums().add(promise.delta(Sums(), [0.1], [1e-4]))
     for _ in range(2_000):
-        sums = sums.add(promise.delta(sums, [0.7], [1e-4], frozen=True))
+        sums = sums.add(promise.delta(sums, [promise.goal], [1e-4], displaced=True))
     assert promise.multiplier(sums) == pytest.approx(promise.multiplier(Sums()), rel=0.1)
 
 

@@ -61,9 +61,9 @@ def test_who_finds_no_room_waits_for_the_next_batch(method: str) -> None:
 @pytest.mark.parametrize("joint", [True, False])
 def test_a_favourite_that_is_full_beforehand_has_changed_the_choice(*, joint: bool) -> None:
     offer = Offer(score=np.array([[1e-4, 2e-4]]), joint=joint)
-    assert not place(offer, np.array([1, 1])).frozen
+    assert not place(offer, np.array([1, 1])).displaced
     full = place(offer, np.array([0, 1]))
-    assert full.frozen
+    assert full.displaced
     assert full.choice.tolist() == [1]
 
 

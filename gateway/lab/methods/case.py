@@ -95,5 +95,5 @@ class Method(Protocol):
     def offer(self, rows: Ints) -> Offer:
         """What it makes of the queries of these rows."""
 
-    def placed(self, rows: Ints, choice: Ints, *, frozen: bool) -> None:
+    def placed(self, rows: Ints, choice: Ints, *, displaced: bool) -> None:
         """Told which model each of these rows went to, and whether room changed a choice."""

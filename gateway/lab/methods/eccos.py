@@ -20,5 +20,5 @@ class EccosR:
     def offer(self, rows: Ints) -> Offer:
         return Offer(score=self._case.cost[rows], joint=True, quality=self._case.plain[rows], asked=self._case.asked)
 
-    def placed(self, rows: Ints, choice: Ints, *, frozen: bool) -> None:
+    def placed(self, rows: Ints, choice: Ints, *, displaced: bool) -> None:
         """Each batch is on its own."""

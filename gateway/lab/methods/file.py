@@ -44,7 +44,7 @@ def assign_file(case: Case, method: Method, tick: Callable[[int], None] = lambda
         if not found.any():
             raise ConfigurationError(f"no model takes query {rows[0] + 1}: give --capacity room for every query")
         chosen[rows[found]] = choice[found]
-        method.placed(rows[found], choice[found], frozen=placed.frozen)
+        method.placed(rows[found], choice[found], displaced=placed.displaced)
         waiting = rows[~found]
         tick(int(found.sum()))
     return chosen
@@ -73,12 +73,12 @@ class Placed:
 
     Args:
         choice: (Q,) the model of each query, or HELD.
-        frozen: room changed a choice.
+        displaced: room changed a choice.
         gain_usd: what the joint solve saved against placing one by one.
     """
 
     choice: Ints
-    frozen: bool
+    displaced: bool
     gain_usd: float = 0.0
 
 

@@ -28,7 +28,7 @@ class Fixed:
         score = self._case.cost[rows] - self._multiplier[rows, None] * self._case.quality[rows]
         return Offer(score=score, joint=True)
 
-    def placed(self, rows: Ints, choice: Ints, *, frozen: bool) -> None:
+    def placed(self, rows: Ints, choice: Ints, *, displaced: bool) -> None:
         """Nothing to learn."""
 
 

@@ -22,7 +22,7 @@ class Random:
     def offer(self, rows: Ints) -> Offer:
         return Offer(score=self._draws[rows])
 
-    def placed(self, rows: Ints, choice: Ints, *, frozen: bool) -> None:
+    def placed(self, rows: Ints, choice: Ints, *, displaced: bool) -> None:
         """Nothing to learn."""
 
 
@@ -36,7 +36,7 @@ class RoundRobin:
         turn = (np.arange(self._models)[None, :] - rows[:, None]) % self._models
         return Offer(score=turn.astype(np.float64))
 
-    def placed(self, rows: Ints, choice: Ints, *, frozen: bool) -> None:
+    def placed(self, rows: Ints, choice: Ints, *, displaced: bool) -> None:
         """Nothing to learn."""
 
 
@@ -49,7 +49,7 @@ class Ranked:
     def offer(self, rows: Ints) -> Offer:
         return Offer(score=np.tile(self._order, (len(rows), 1)))
 
-    def placed(self, rows: Ints, choice: Ints, *, frozen: bool) -> None:
+    def placed(self, rows: Ints, choice: Ints, *, displaced: bool) -> None:
         """Nothing to learn."""
 
 

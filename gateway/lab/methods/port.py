@@ -36,7 +36,7 @@ class Port:
             self._multiplier = self._fitted()
         return Offer(score=self._case.cost[rows] - self._multiplier * self._case.plain[rows])
 
-    def placed(self, rows: Ints, choice: Ints, *, frozen: bool) -> None:  # noqa: ARG002 - the protocol
+    def placed(self, rows: Ints, choice: Ints, *, displaced: bool) -> None:  # noqa: ARG002 - the protocol
         self._seen.extend(rows.tolist())
 
     def _fitted(self) -> float:

@@ -27,10 +27,10 @@ class Promised:
         multipliers = self._promise.multipliers(self._sums, spread(self._served, len(rows)))
         return Offer(score=self._case.cost[rows] - multipliers[:, None] * self._case.quality[rows], joint=self._joint)
 
-    def placed(self, rows: Ints, choice: Ints, *, frozen: bool) -> None:
+    def placed(self, rows: Ints, choice: Ints, *, displaced: bool) -> None:
         self._served += len(rows)
         quality, cost = self._case.quality[rows, choice], self._case.cost[rows, choice]
-        self._sums = self._sums.add(self._promise.delta(self._sums, quality, cost, frozen=frozen))
+        self._sums = self._sums.add(self._promise.delta(self._sums, quality, cost, displaced=displaced))
 
 
 def ours(case: Case) -> Promised:

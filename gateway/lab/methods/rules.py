@@ -27,7 +27,7 @@ class Threshold:
         plain = self._case.plain[rows]
         return Offer(score=np.where(plain >= self._case.asked, self._case.mean_cost, BEYOND - plain))
 
-    def placed(self, rows: Ints, choice: Ints, *, frozen: bool) -> None:
+    def placed(self, rows: Ints, choice: Ints, *, displaced: bool) -> None:
         """Nothing to learn."""
 
 
@@ -52,7 +52,7 @@ class TwoModels:
         score[:, self._weak] = np.where(strong, 1.0, 0.0)
         return Offer(score=score)
 
-    def placed(self, rows: Ints, choice: Ints, *, frozen: bool) -> None:
+    def placed(self, rows: Ints, choice: Ints, *, displaced: bool) -> None:
         """Nothing to learn."""
 
     def _cut_on_sample(self) -> float:

@@ -138,7 +138,7 @@ class Engine:
             self._start(row, endpoint, now)
         self._stuck = not found.any()
         if not self._stuck:
-            self._method.placed(rows[found], self._choice[rows[found]], frozen=placed.frozen)
+            self._method.placed(rows[found], self._choice[rows[found]], displaced=placed.displaced)
         self._line.extendleft(reversed(rows[~found].tolist()))
 
     def _apart(self, offer: Offer) -> Offer:
