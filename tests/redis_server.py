@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 from redis import Redis
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 
 def valkey_server() -> str:
@@ -36,18 +37,19 @@ def free_port() -> int:
 class RedisServer:
     """Keeps its port over restarts, so that clients find it again. Keeps nothing on disk."""
 
-    def __init__(self, binary: str = "redis-server", *options: str) -> None:
+    def __init__(self, binary: str = "redis-server", *options: str, env: Mapping[str, str] | None = None) -> None:
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._command = [
             *(binary, "--bind", "127.0.0.1", "--port", str(self.port)),
             *("--save", "", "--appendonly", "no", "--daemonize", "no", *options),
         ]
+        self._env = {**os.environ, **(env or {})}
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> Self:
         """Returns once it takes connections."""
-        process = subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True, env=self._env)
         self._process = process
         assert process.stdout is not None
         said = []

@@ -38,7 +38,7 @@ end
 for _, each in ipairs(corrections) do
   local position, at, tokens, nano = unpack(each)
   if tokens ~= 0 and at >= oldest then
-    local key, field = rates_key(position), 't' .. whole(at)
+    local key, field = rates_key(position), 't' .. whole(math.min(slice, at))
     if redis.call('HINCRBY', key, field, whole(tokens)) < 0 then redis.call('HSET', key, field, 0) end
     redis.call('PEXPIRE', key, RATES_TTL_MS)
   end
@@ -57,10 +57,13 @@ for position, limit in ipairs(limits) do
     local past, fields = {}, redis.call('HGETALL', rates_key(position))
     for i = 1, #fields, 2 do
       local kind, number, value = string.sub(fields[i], 1, 1), tonumber(string.sub(fields[i], 2)), tonumber(fields[i + 1])
-      if number < oldest then
-        past[#past + 1] = fields[i]
-      else
-        use[kind][number] = value
+      if number < oldest or number > slice then past[#past + 1] = fields[i] end
+      if number > slice then  -- the clock was put back: it was taken just now, then
+        redis.call('HINCRBY', rates_key(position), kind .. whole(slice), value)
+        number = slice
+      end
+      if number >= oldest then
+        use[kind][number] = (use[kind][number] or 0) + value
         use['sum_' .. kind] = use['sum_' .. kind] + value
       end
     end

@@ -157,6 +157,8 @@ class Courier:
                 ):
                     async for said in ear:
                         self._outbox.announced(int(said) if said else None)
+                        if not said:  # the book may be one that knows nothing of us
+                            self._outbox.ready.set()
             self._listening = None
             await asyncio.sleep(LAST_RETRY_S)
 

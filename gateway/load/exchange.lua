@@ -1,12 +1,13 @@
 -- One exchange between a replica and the shared book: everything in it happens in one step, on the clock of Redis.
 --
 -- KEYS  1 the last turn of this replica, 2 replicas by heartbeat (ms), 3 the epoch, 4 the count of releases,
---       5 whether somebody waits; then per endpoint its leases (member -> when it ends, ms)
+--       5 whether somebody waits, 6 when the last exchange was (ms); then per endpoint its leases (member -> when it
+--       ends, ms)
 --       and its rates (r<slice>: requests, t<slice>: tokens taken in that slice).
 -- ARGV  1 the ask, 2 the channel on which releases are announced.
 -- A member is replica|tokens|lease id. What is held is always counted from the leases, so no sum can drift.
 
-local FIXED, SLICE_MS, SLICES = 5, 5000, 13
+local FIXED, SLICE_MS, SLICES = 6, 5000, 13
 local UNLIMITED = 2 ^ 40
 local RATES_TTL_MS, LEAVING = 70000, 2
 local AT_ONCE = 1000  -- arguments of one command; the stack of Lua holds 8,000
@@ -26,13 +27,25 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local slice = math.floor(now / SLICE_MS)
 local oldest = slice - SLICES + 1
 local ends = string.format('%d', now + lease_ms)
-local alive = '(' .. string.format('%d', now)
+local this = string.format('%d', now)
+local alive = '(' .. this
 local freed = 0
 
 local function leases_key(position) return KEYS[FIXED + 2 * position - 1] end
 local function rates_key(position) return KEYS[FIXED + 2 * position] end
 local function limit(value) return value < 0 and UNLIMITED or value end
 local function rated(position) return limits[position][3] >= 0 or limits[position][4] >= 0 end
+
+-- Every replica that lives is here within a third of a lease. A clock that is further off was put there: then leases
+-- have ended that are still held, or will not end, and the book is one that has lost what it knew.
+local before = tonumber(redis.call('GET', KEYS[6]) or now)
+if math.abs(now - before) > lease_ms / 2 then redis.call('DEL', KEYS[3]) end
+redis.call('SET', KEYS[6], this)
+
+-- What a clock that was put back has left in the future lasts no longer than what begins now.
+local function clamp(key, most)
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', key, '(' .. most, '+inf')) do redis.call('ZADD', key, most, member) end
+end
 
 -- 1. What has ended.
 local gone = {}
@@ -48,7 +61,7 @@ for i, position in ipairs(ended_at) do
   members[#members + 1] = ended[i]
   if #members == AT_ONCE then remove(position) end
   if difference ~= 0 and ended_slice[i] >= oldest then
-    local key, field = rates_key(position), 't' .. ended_slice[i]
+    local key, field = rates_key(position), 't' .. math.min(slice, ended_slice[i])
     if redis.call('HINCRBY', key, field, difference) < 0 then redis.call('HSET', key, field, 0) end
   end
 end
@@ -71,6 +84,7 @@ if sync > 0 then
         freed = freed + redis.call('ZREM', key, member)
       end
     end
+    clamp(key, ends)
     redis.call('PEXPIRE', key, lease_ms + RATES_TTL_MS)
   end
   for _, entry in ipairs(spent) do
@@ -84,9 +98,11 @@ if sync > 0 then
   else
     redis.call('ZADD', KEYS[2], now, replica)
   end
+  clamp(KEYS[2], this)
   redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - lease_ms)
   redis.call('PEXPIRE', KEYS[2], lease_ms + RATES_TTL_MS)
-  redis.call('SET', KEYS[3], epoch, 'NX')
+  -- A replica with nothing to say would not look before its next turn: it is told to.
+  if redis.call('SET', KEYS[3], epoch, 'NX') then redis.call('PUBLISH', ARGV[2], '') end
 end
 
 -- 3. What is taken, counted once per endpoint. Leases that have ended count no more; the next sync removes them.
@@ -106,12 +122,13 @@ local function rates(key)
   local fields = redis.call('HGETALL', key)
   for i = 1, #fields, 2 do
     local kind, number, value = string.sub(fields[i], 1, 1), tonumber(string.sub(fields[i], 2)), tonumber(fields[i + 1])
-    if number < oldest then
-      past[#past + 1] = fields[i]
-    else
-      taken[kind] = taken[kind] + value
-      if number == slice then taken['now_' .. kind] = value end
+    if number < oldest or number > slice then past[#past + 1] = fields[i] end
+    if number > slice then  -- the clock was put back: it was taken just now, then
+      redis.call('HINCRBY', key, kind .. slice, value)
+      number = slice
     end
+    if number >= oldest then taken[kind] = taken[kind] + value end
+    if number == slice then taken['now_' .. kind] = taken['now_' .. kind] + value end
   end
   if #past > 0 then redis.call('HDEL', key, unpack(past)) end
   return taken

@@ -79,7 +79,7 @@ class Names:
         self._tag = f"{{{prefix}}}"
         self.channel = f"{self._tag}:freed"
         self._fixed = [
-            f"{self._tag}:{name}" for name in (f"turn:{replica}", "replicas", "epoch", "releases", "waiting")
+            f"{self._tag}:{name}" for name in (f"turn:{replica}", "replicas", "epoch", "releases", "waiting", "clock")
         ]
 
     def keys(self, endpoints: Iterable[str]) -> list[str]:

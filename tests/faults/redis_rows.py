@@ -26,4 +26,6 @@ FAULTS = (
     "is restarted at once",
     "fails over: its replica is promoted",
 )
+FORWARD, BACK = "has its clock put forward by an hour", "has its clock put back by an hour"
 ROWS = [Row(fault, phase) for fault in FAULTS for phase in (QUERIES, STREAM)]
+JUMPS = [Row(fault, phase) for fault in (FORWARD, BACK) for phase in (QUERIES, STREAM)]  # test_clocks.py plays them

@@ -25,7 +25,7 @@ def expected() -> list[tuple[str, str, str]]:
     return [
         *(("An endpoint", row.fault, upstream_rows.MODES[row.stream]) for row in upstream_rows.ROWS),
         *(("A client", row.fault, row.phase) for row in client_rows.ROWS),
-        *(("Redis", row.fault, row.phase) for row in redis_rows.ROWS),
+        *(("Redis", row.fault, row.phase) for row in (*redis_rows.ROWS, *redis_rows.JUMPS)),
         *((row.group, row.fault, row.phase) for row in process_rows.ROWS),
     ]
 
