@@ -40,11 +40,23 @@ async def two_workers(config: Path) -> AsyncIterator[str]:
             assert line, "the gateway ended before it served"
             url = line.split("running on ")[1].split()[0] if "running on " in line else url
             ready += STARTED in line
+        await until_heard(url)
         yield url
     finally:
         process.terminate()
         await process.communicate()
     assert process.returncode == 0
+
+
+async def until_heard(url: str) -> None:
+    """A worker says that it has started a moment before it listens, and another process has no event for that."""
+    async with asyncio.timeout(10), aiohttp.ClientSession() as session:
+        while True:
+            try:
+                async with session.get(f"{url}/healthz"):
+                    return
+            except aiohttp.ClientConnectorError:
+                await asyncio.sleep(0.01)
 
 
 async def test_any_worker_tells_the_sum(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_an_artifact_carries_its_tuned_encoder_and_is_judged_on_the_other_half(t
     assert told["held_out"][0] == told["held_out"][1]
     assert told["hashes"]
     assert told["same"]
-    assert told["quality"][0] > told["quality"][1] + 0.3
+    assert told["quality"][0] > told["quality"][1] + 0.15, "80 answers are few beside the 100 that hold to the defaults"
     assert "are not those" in told["other"]
 
 

@@ -22,7 +22,10 @@ def test_a_prior_is_the_mean_of_what_happened(cell_size: int) -> None:
     np.testing.assert_allclose(said.output_tokens[0], POOL.output_tokens.mean(axis=0), rtol=1e-3)
     np.testing.assert_allclose(said.cost_usd[0], POOL.cost.mean(axis=0), rtol=1e-3)
     np.testing.assert_array_equal(said.quality[0], said.quality[1])
-    assert (said.quality_sd > 0.05).all()
+    weight, told = artifact.held_out.weight, artifact.held_out.quality
+    between = [np.sqrt(np.cov(column, aweights=weight, ddof=0)) for column in told.T]
+    np.testing.assert_allclose(said.quality_sd[0], np.hypot(between, 0.01), rtol=1e-3)
+    assert (said.quality_sd > 0.02).all()
     assert (np.diff(said.output_quantiles, axis=2) >= 0).all()
     assert prior.models == POOL.models
 
