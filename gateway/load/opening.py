@@ -50,19 +50,21 @@ async def opened(
             yield Stores(MemoryLoadBook(capacities, now), sums, MemoryAllowances(now, wall), None)
         return
     # the client takes 50 ms to load: only for who shares
-    from gateway.load.redis import BUDGET_S, RedisLoadBook  # noqa: PLC0415
+    from gateway.load.redis import RedisLoadBook  # noqa: PLC0415
     from gateway.load.redis_allowance import RedisAllowances  # noqa: PLC0415
     from gateway.load.redis_loops import RedisLoops  # noqa: PLC0415
 
     async with AsyncExitStack() as stack:
-        prefix = settings.prefix
-        book = RedisLoadBook(capacities, url, now, prefix=prefix, lease_s=settings.lease_s, observer=observer)
-        allowances = RedisAllowances(url, now, wall, prefix=prefix, budget_s=BUDGET_S, replicas=lambda: book.replicas)
+        prefix, budget_s = settings.prefix, settings.answer_ms / 1000
+        book = RedisLoadBook(
+            capacities, url, now, prefix=prefix, lease_s=settings.lease_s, budget_s=budget_s, observer=observer
+        )
+        allowances = RedisAllowances(url, now, wall, prefix=prefix, budget_s=budget_s, replicas=lambda: book.replicas)
         yield Stores(
             await stack.enter_async_context(book),
             book.sums,
             await stack.enter_async_context(allowances.running()),
-            await stack.enter_async_context(RedisLoops(url, prefix, BUDGET_S, now)),
+            await stack.enter_async_context(RedisLoops(url, prefix, budget_s, now)),
         )
 
 

@@ -68,6 +68,9 @@ class LoadSettings(Section):
     """Before every key in Redis, so that several fleets can use one."""
     lease_s: Annotated[float, Field(ge=1, le=600)] = 15
     """Seconds after which the slots of a replica that died are free again. Living replicas renew theirs."""
+    answer_ms: Annotated[float, Field(ge=5, le=5000)] = 50
+    """Milliseconds within which Redis must answer, else a replica goes by its own view until it does again. A query
+    feels that much of a Redis that stalls, once. More where Redis is far away."""
     sums: str = ""
     """A file that keeps the promises' sums over a restart, where no Redis does. Empty: they begin anew."""
 
