@@ -50,7 +50,7 @@ class Application:
         started = loop.time()
         async with asyncio.timeout(within):
             while await self.sees(model, stream=False, by=model) != "the whole answer":  # noqa: ASYNC110 - see until
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.02)  # another process: it has no event for us
         return loop.time() - started
 
 

@@ -88,7 +88,7 @@ async def until(condition: Callable[[], Awaitable[bool]], within: float) -> None
     """Looks again and again at another process. Raises TimeoutError."""
     async with asyncio.timeout(within):
         while not await condition():  # noqa: ASYNC110 - another process has no event for us
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # see above: nothing else says when to look again
 
 
 def model(name: str, price: float) -> dict[str, object]:
