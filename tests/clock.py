@@ -39,6 +39,10 @@ class JumpingLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._jumping.now
 
+    def hold_up(self, seconds: float) -> None:
+        """So long nothing runs: a busy loop, or a process without CPU. Then timers are heard before sockets."""
+        self._jumping.now += seconds
+
 
 def jump(main: Coroutine[object, object, T]) -> T:
     """Runs it on a loop whose time jumps."""

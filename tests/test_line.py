@@ -10,7 +10,7 @@ from math import inf
 import pytest
 
 from gateway.batcher.line import Line, Waiter
-from gateway.core.decision import Decision, Stopwatch
+from gateway.core.decision import Attempt, Decision, Stopwatch
 from gateway.core.window import Window
 from gateway.domain import Preferences, Query
 from gateway.errors import NoHeadroomError
@@ -167,6 +167,19 @@ def test_a_full_line_refuses() -> None:
         return len(waiting)
 
     assert jump(story()) == 2
+
+
+def test_whoever_failed_elsewhere_comes_first_and_a_full_line_has_room_for_it() -> None:
+    async def story() -> list[str]:
+        waiting = line(max_size=2, pace=10.0)
+        failed = arriving("failed", patience=9.0)
+        failed.attempts.append(Attempt("m-1", "failed"))
+        for name in ("a", "b"):
+            waiting.join(arriving(name, patience=5.0), ())
+        waiting.join(failed, ())
+        return names(waiting.take())
+
+    assert jump(story()) == ["failed", "a", "b"]
 
 
 def test_keys_take_turns_whoever_came_first() -> None:

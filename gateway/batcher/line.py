@@ -83,19 +83,21 @@ class Line(Generic[T]):
         return iter(self._turns)
 
     def join(self, decision: Decision, excluded: tuple[int, ...]) -> Waiter[T]:
-        """Stands in line.
+        """Stands in line. Whoever failed elsewhere waited once already: it comes first of its key's, however many wait.
 
         Raises:
             NoHeadroomError: too many whose turn comes before are waiting already.
         """
         placed: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         waiter, query = Waiter(decision, excluded, placed), decision.query
-        self._turns.join(waiter, priority=query.preferences.priority, key=query.key, due=query.deadline_at)
+        again = bool(decision.attempts)
+        due = query.arrived_at if again else query.deadline_at
+        self._turns.join(waiter, priority=query.preferences.priority, key=query.key, due=due)
         self._wanted[query.models] += 1
         waiting = len(self) - 1
-        if waiting >= self._max_size:
+        if waiting >= self._max_size and not again:
             self._send_away(self._turns.last(), f"{waiting} queries are waiting already")
-        elif waiting and self._window.contended and self._prospects.hopeless(query, self._rivals(waiter)):
+        elif waiting and not again and self._window.contended and self._prospects.hopeless(query, self._rivals(waiter)):
             self._send_away(waiter, "too many wait for it to be placed in its time")
         if placed.done():
             placed.result()

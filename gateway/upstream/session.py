@@ -93,7 +93,7 @@ class Upstream:
         """
         return Opening(self, endpoint, payload, watch, self._now)
 
-    async def post(self, endpoint: Endpoint, payload: Payload, watch: Stopwatch) -> Answer:
+    async def post(self, endpoint: Endpoint, payload: Payload, watch: Stopwatch, guard: Guard) -> Answer:
         """The head of the endpoint's answer to this, under our key for it."""
         if self._connector is None:
             raise RuntimeError("the upstream session is entered with `async with`")
@@ -102,7 +102,7 @@ class Upstream:
         if address is None:
             address = self._addresses[place] = Address(endpoint, payload.path, self._keys.get(endpoint.name))
         body = payload.body(endpoint.serves)
-        return await post(self._connector, address, payload.headers, body, watch=watch, now=self._now)
+        return await post(self._connector, address, payload.headers, body, watch=watch, guard=guard)
 
     async def begin(self, endpoint: Endpoint, answer: Answer, payload: Payload, guard: Guard) -> Begun:
         """The answer's first bytes: all of them, or a stream's first event."""
@@ -165,7 +165,7 @@ class Opening:
     async def __aenter__(self) -> Reply:
         guard = self._guard = Guard(self._endpoint.timeouts, self._now, stream=self._payload.stream)
         try:
-            self._answer = await self._upstream.post(self._endpoint, self._payload, self._watch)
+            self._answer = await self._upstream.post(self._endpoint, self._payload, self._watch, guard)
             begun = await self._upstream.begin(self._endpoint, self._answer, self._payload, guard)
         except BaseException as error:
             await self.__aexit__(type(error), error, error.__traceback__)

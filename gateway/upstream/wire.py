@@ -16,7 +16,7 @@ from gateway import __version__
 from gateway.upstream.secrets import Secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from aiohttp import StreamReader
     from aiohttp.connector import Connection
@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 
     from gateway.core.decision import Stopwatch
     from gateway.domain import Endpoint
+    from gateway.upstream.guard import Guard
 
 SWITCHED: Final = 101
 INFORMATIONAL: Final = frozenset(range(100, 200)) - {SWITCHED}  # heads that another follows
+NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None)  # the guard's is for the whole answer
 # answers are read as bytes, so they are to come as such; some providers refuse clients without a name
 SENT_ALWAYS: Final = {"accept": "*/*", "accept-encoding": "identity", "user-agent": f"paretogate/{__version__}"}
 
@@ -35,12 +37,11 @@ SENT_ALWAYS: Final = {"accept": "*/*", "accept-encoding": "identity", "user-agen
 class Address:
     """One path of one endpoint, with all of a request's head that never changes."""
 
-    __slots__ = ("head", "request", "secrets", "timeout")
+    __slots__ = ("head", "request", "secrets")
 
     def __init__(self, endpoint: Endpoint, path: str, key: SecretStr | None) -> None:
         url = URL(endpoint.url + path)
         self.request = aiohttp.ClientRequest("POST", url)
-        self.timeout = aiohttp.ClientTimeout(total=None, sock_connect=endpoint.timeouts.connect)
         headers = {"host": self.request.headers["host"], **SENT_ALWAYS}
         if key is not None:
             headers["authorization"] = f"Bearer {key.get_secret_value()}"
@@ -84,15 +85,16 @@ async def post(
     body: bytes,
     *,
     watch: Stopwatch,
-    now: Callable[[], float],
+    guard: Guard,
 ) -> Answer:
     """Sends a request; the head of its answer. The lap "connect" ends when there is a connection to write to.
 
     Raises:
         aiohttp.ClientError: the endpoint cannot be reached, broke off, or does not speak HTTP.
     """
-    connection = await connector.connect(address.request, [], address.timeout)
-    watch.lap("connect", now())
+    connection = await connector.connect(address.request, [], NO_TIMEOUT)
+    guard.connected()
+    watch.lap("connect", guard.now())
     head = _lines("", {**headers, "content-length": str(len(body))})
     try:
         return await _exchange(connection, b"%b%b\r\n%b" % (address.head, head, body), address.secrets)
