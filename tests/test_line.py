@@ -100,6 +100,31 @@ def test_after_contention_a_batch_waits_for_company(company: int, waited: float)
     assert jump(story()) == pytest.approx(waited)
 
 
+@pytest.mark.parametrize("after", [0.0, 0.004], ids=["before the window", "in the window"])
+def test_room_ends_the_wait_for_company(after: float) -> None:
+    async def story() -> float:
+        waiting = line()
+        waiting.join(arriving("a"), ())
+        await waiting.until_due(never)
+        waiting.take()
+        waiting.settle(held=1)
+        waiting.stir()
+        started = now()
+        if after:
+            asyncio.get_running_loop().call_later(after, waiting.room)
+        else:
+            waiting.room()
+        await waiting.until_due(never)
+        waited = now() - started
+        waiting.take()
+        waiting.stir()
+        await waiting.until_due(never)  # the next newcomer waits for company again
+        assert now() - started == pytest.approx(waited + 0.010)
+        return waited
+
+    assert jump(story()) == pytest.approx(after)
+
+
 def test_whoever_ran_out_of_time_is_told_and_nobody_else() -> None:
     async def story() -> tuple[float, str, bool]:
         waiting, started = line(), now()

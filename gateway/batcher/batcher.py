@@ -113,7 +113,7 @@ class Batcher:
             await self._line.someone_held()
             await self._book.freed(heard)
             heard = self._book.releases
-            self._line.stir()
+            self._line.room()
 
     async def _decide_for_ever(self) -> None:
         while True:
@@ -153,6 +153,8 @@ class Batcher:
         if verdict.too_dear:
             message = "no allowed model is expected to cost at most routing.max_cost_usd"
             return NoCapableModelError(message, param="routing.max_cost_usd")
+        if self._health.all_well:
+            return None
         now, waiter = self._now(), verdict.waiter
         mine = [index for index in self._fleet.endpoints_of(waiter.query.models) if index not in waiter.excluded]
         if all(self._health.is_down(index, now) for index in mine):

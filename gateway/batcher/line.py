@@ -72,8 +72,9 @@ class Line(Generic[T]):
         self._turns: Turns[Waiter[T]] = Turns()
         self._wanted: Counter[tuple[str, ...]] = Counter()  # how many may go to just these models
         self._stirred = asyncio.Event()  # somebody came, or room may have come
-        self._crowded = asyncio.Event()  # a whole batch is waiting
+        self._crowded = asyncio.Event()  # a whole batch is waiting, or room may have come
         self._held = asyncio.Event()  # somebody has been looked at and waits for room
+        self._roomy = False  # room may have come since the last batch
         self._now = now
 
     def __len__(self) -> int:
@@ -133,10 +134,17 @@ class Line(Generic[T]):
         """Something has changed: it is worth deciding again."""
         self._stirred.set()
 
+    def room(self) -> None:
+        """Room may have come: those who wait are company enough, and every moment in which it stays free is lost."""
+        self._roomy = True
+        self._crowded.set()
+        self.stir()
+
     def take(self) -> list[Waiter[T]]:
         """The next batch. Its members stay in line until they leave."""
         ready = (waiter for waiter in self._turns.in_turn() if not waiter.placed.done())
         self._window.seal(self._now())
+        self._roomy = False
         batch = list(islice(ready, self._window.max_size))
         for waiter in batch:
             waiter.looked_at = True
@@ -166,7 +174,7 @@ class Line(Generic[T]):
         self._refuse_late()
         self._crowded.clear()
         due = self._window.due_at(self._now(), len(self))
-        if due > self._now():
+        if due > self._now() and not self._roomy:
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(due):
                     await self._crowded.wait()

@@ -13,7 +13,7 @@ class WindowSettings(Section):
     """How queries are decided together. They wait for each other under contention only; a lone query never waits."""
 
     max_wait_ms: Annotated[float, Field(ge=0, le=1000)] = 10
-    """How long, at most, after the last batch left somebody without room."""
+    """How long newcomers wait, at most, after the last batch left somebody without room. A slot that frees ends it."""
     max_size: Annotated[int, Field(gt=0, le=1024)] = 64
     """How many queries are decided together, at most."""
     solver_ms: Annotated[float, Field(gt=0, le=1000)] = 20

@@ -30,6 +30,8 @@ from tests.redis_server import RedisServer
 
 MODEL = "narrow"
 FAILURES = re.compile(r"^paretogate_load_exchange_failures_total (\S+)$", re.MULTILINE)
+EXCHANGES = re.compile(r"^paretogate_load_exchange_seconds_count (\S+)$", re.MULTILINE)
+BATCHES = re.compile(r"^paretogate_decisions_total\{.*\} (\S+)$", re.MULTILINE)
 SPEED = 290.0  # an answer takes 5 ms: without any time at all no two of them would ever meet
 
 
@@ -56,9 +58,8 @@ async def crowd(urls: list[str], clients: int, requests: int) -> tuple[Counter[s
     return ends, took
 
 
-async def unanswered(stage: Stage) -> float:
-    """Exchanges that Redis did not answer in time: then a gateway goes by its own view, and its share."""
-    return sum(map(float, FAILURES.findall(await stage.metrics())))
+async def counted(stage: Stage, what: re.Pattern[str]) -> float:
+    return sum(map(float, what.findall(await stage.metrics())))
 
 
 async def measure(stages: list[Stage], upstream: str, asked: argparse.Namespace) -> list[Figure]:
@@ -79,11 +80,15 @@ async def measure(stages: list[Stage], upstream: str, asked: argparse.Namespace)
         Figure("over-admitted: found no slot at the upstream", counts["rejected"], at_most=0),
         Figure("leases left", leases, at_most=0),
         Figure(
-            f"exchanges not answered within {asked.answer_ms:g} ms", sum([await unanswered(each) for each in stages])
+            # then a gateway goes by its own view, and its share
+            f"exchanges not answered within {asked.answer_ms:g} ms",
+            sum([await counted(each, FAILURES) for each in stages]),
         ),
         Figure("seconds", seconds, "s"),
         Figure("queries a second, all gateways", requests / seconds, "/s"),
         Figure("CPU of the gateways, a query", 1e3 * cpu / requests, "ms"),
+        Figure("exchanges with Redis, a query", sum([await counted(each, EXCHANGES) for each in stages]) / requests),
+        Figure("batches weighed, a query", sum([await counted(each, BATCHES) for each in stages]) / requests),
         Figure("a query, median, most of it waiting", 1e3 * share_of(took, 0.5), "ms"),
         Figure("a query, p99", 1e3 * share_of(took, 0.99), "ms"),
     ]
