@@ -6,7 +6,7 @@ would decide between models as well.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -44,21 +44,37 @@ class Amounts:
     high: Floats
     shape: Floats
     flat: Floats
+    _offset: Floats = field(init=False, repr=False)  # (M,) what the slope makes of the centre
+    _away: Floats = field(init=False, repr=False)  # (M, QUANTILES) amounts away from home
+    _mean: Doubles = field(init=False, repr=False)  # (M,) mean factor on the ridge's estimate
+    _mean_away: Doubles = field(init=False, repr=False)  # (M,) mean amount away from home
+
+    def __post_init__(self) -> None:
+        typical = np.exp(self.level)
+        object.__setattr__(self, "_offset", self.centre @ self.slope)
+        object.__setattr__(self, "_away", typical[:, None] * self.flat)
+        object.__setattr__(self, "_mean", self.shape.mean(axis=1).astype(np.float64))
+        object.__setattr__(self, "_mean_away", (typical * self.flat.mean(axis=1)).astype(np.float64))
 
     def deviation(self, inputs: Floats) -> Floats:
         """(Q, M) how far above `level` the logarithm is expected; 0 for models without a record."""
-        return ((inputs - self.centre) @ self.slope).astype(np.float32)
+        above: Floats = inputs @ self.slope - self._offset
+        return above
 
     def quantiles(self, deviation: Floats, home: NDArray[np.bool_]) -> Floats:
         """(Q, M, QUANTILES) ascending; NaN for models without a record. (Q, 1) `home`: whether the ridge holds."""
-        line = np.exp(np.clip(self.level + deviation, self.low, self.high))
-        return np.where(home[..., None], line[..., None] * self.shape, np.exp(self.level)[:, None] * self.flat)
+        line = np.exp(self._bounded(deviation))
+        return np.where(home[..., None], line[..., None] * self.shape, self._away)
 
     def mean(self, deviation: Floats, home: NDArray[np.bool_]) -> Doubles:
         """(Q, M); NaN for models without a record. As `quantiles`."""
-        line = np.exp(np.clip(self.level + deviation, self.low, self.high).astype(np.float64))
-        mean: Doubles = np.where(home, line * self.shape.mean(axis=1), np.exp(self.level) * self.flat.mean(axis=1))
+        line = np.exp(self._bounded(deviation), dtype=np.float64)
+        mean: Doubles = np.where(home, line * self._mean, self._mean_away)
         return mean
+
+    def _bounded(self, deviation: Floats) -> Floats:
+        logarithm: Floats = np.minimum(np.maximum(self.level + deviation, self.low), self.high)
+        return logarithm
 
 
 def fit_amounts(inputs: Floats, values: Doubles) -> Amounts:

@@ -157,7 +157,7 @@ def _arrays(artifact: Artifact) -> Iterator[tuple[str, Array]]:
     }
     for section, value in sections.items():
         for each in fields(value):
-            if each.name != "gate":  # a section of its own
+            if each.init and each.name != "gate":  # a section of its own
                 yield f"{section}.{each.name}", getattr(value, each.name)
     for name, array in parts.encoder.arrays().items():
         yield f"encoder.{name}", array
@@ -168,7 +168,9 @@ def _arrays(artifact: Artifact) -> Iterator[tuple[str, Array]]:
 
 def _assemble(manifest: Manifest, arrays: Mapping[str, Array], source: Engine) -> Artifact:
     def section(name: str, kind: type, **built: object) -> Any:  # noqa: ANN401 - one of the dataclasses above
-        rest = {each.name: arrays[f"{name}.{each.name}"] for each in fields(kind) if each.name not in built}
+        rest = {
+            each.name: arrays[f"{name}.{each.name}"] for each in fields(kind) if each.init and each.name not in built
+        }
         return kind(**rest, **built)
 
     built = {name: section(name, kind) for name, kind in _SECTIONS.items()}

@@ -11,7 +11,7 @@ from predictors.base import Prediction
 from predictors.encoder import engine as named_engine
 from predictors.hashes import text_hashes
 from predictors.history import History, join
-from predictors.hybrid import by_model, mixed
+from predictors.hybrid import mixed
 from predictors.opinions import PARTS, Opinions
 from predictors.parts import Parts, fit_parts, label_tasks
 from predictors.pool import Pool
@@ -97,8 +97,8 @@ class Study:
         for each, parts in enumerate(held.parts):
             rows = np.flatnonzero(held.fold == each)
             stack = self.stack(predictor, np.flatnonzero(held.fold != each))
-            judged = mixed(stack, parts, held.opinions.rows(rows), held.tokens[rows], held.cost[rows])
-            found.append(by_model(judged, self.history.head))
+            opinions = held.opinions.rows(rows)
+            found.append(mixed(stack, parts, opinions, held.tokens[rows], held.cost[rows], head=self.history.head))
             order.append(rows)
         back = np.argsort(np.concatenate(order))
         tables = [[getattr(each, part.name) for each in found] for part in fields(Prediction)]

@@ -36,8 +36,8 @@ class Gate:
 
     def __call__(self, signals: Floats) -> Floats:
         """(Q, 1) how far, 0..1, of (Q, S) signals."""
-        nearness = ((signals - self.centre) / self.spread) @ self.weight
-        return sigmoid(self.bias - nearness)[:, None]
+        slope = self.weight / self.spread
+        return sigmoid(self.bias + self.centre @ slope - signals @ slope)[:, None]
 
 
 def fit_gate(near: Floats, far: Floats) -> Gate:

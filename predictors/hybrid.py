@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from predictors.base import Prediction
@@ -21,20 +21,17 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 
-def mixed(stack: Stack, parts: Parts, opinions: Opinions, tokens: Floats, cost: Floats) -> Prediction:
-    """Estimates with one quality column per head, from opinions and the (Q, M) deviations of the amounts."""
+def mixed(
+    stack: Stack, parts: Parts, opinions: Opinions, tokens: Floats, cost: Floats, *, head: NDArray[np.int64]
+) -> Prediction:
+    """Estimates from opinions of Q prompts, the (Q, M) deviations of the amounts and the (M,) heads of the models."""
     quality, deviation, home = stack(opinions)
     return Prediction(
-        quality=quality,
-        quality_sd=deviation,
+        quality=quality.take(head, axis=1),
+        quality_sd=deviation.take(head, axis=1),
         output_quantiles=parts.tokens.quantiles(tokens, home),
         cost_usd=parts.cost.mean(cost, home),
     )
-
-
-def by_model(prediction: Prediction, head: NDArray[np.int64]) -> Prediction:
-    """The quality columns of (M,) heads, one per model."""
-    return replace(prediction, quality=prediction.quality[:, head], quality_sd=prediction.quality_sd[:, head])
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,4 +67,4 @@ class Hybrid:
         features = self.parts.encoder.encode(prompts)
         tokens = self.parts.tokens.deviation(features.inputs)
         cost = self.parts.cost.deviation(features.inputs)
-        return by_model(mixed(self.stack, self.parts, self.parts.opinions(features), tokens, cost), self.head)
+        return mixed(self.stack, self.parts, self.parts.opinions(features), tokens, cost, head=self.head)

@@ -5,7 +5,7 @@ For routing it does as well as a sentence transformer at about a hundredth of th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from predictors.encoder import Encoder, Reading
 
     Floats = NDArray[np.float32]
+    Shares = NDArray[np.float64]
     Terms = tuple[Floats, NDArray[np.int32], NDArray[np.int64]]  # of a sparse row matrix: values, columns, row starts
 
 VOCABULARY = 16_384  # n-grams kept, the most frequent first
@@ -38,7 +39,7 @@ CONSTANT, SOFTENING = 1e-3, 0.05  # standard deviations of a feature that says n
 CLIP = 4.0  # standard deviations
 _TOOL_SALT = 0x5851F42D4C957F2D
 _READ_AT_ONCE = 512
-_ENDS = np.ones(1, np.bool_)
+_LEAST = 1e-6  # length
 _ROUNDS, _SPARE = 1, 32  # power iterations and extra columns of the randomised decomposition
 _NOTHING = 1e-9  # of the largest squared singular value: a direction below it is rounding
 
@@ -61,6 +62,17 @@ class Lexical:
     scale: Floats
     centre: Floats
     spread: Floats
+    _factor: Floats = field(init=False, repr=False)  # (D + FEATURES,) from the projected and standardised to inputs
+    _halves: Floats = field(init=False, repr=False)  # (D + FEATURES, 2) sums the columns of either kind
+
+    def __post_init__(self) -> None:
+        width = self.scale.size
+        factor = np.full(width + FEATURES, SCALE, np.float32)
+        factor[:width] /= self.scale
+        halves = np.zeros((width + FEATURES, 2), np.float32)
+        halves[:width, 0] = halves[width:, 1] = 1
+        object.__setattr__(self, "_factor", factor)
+        object.__setattr__(self, "_halves", halves)
 
     @property
     def name(self) -> str:
@@ -72,29 +84,31 @@ class Lexical:
         rows, buckets = _occurrences(prompts)
         columns = self.column[buckets]
         known = columns >= 0
-        terms = _count(rows[known], columns[known].astype(np.int64), len(prompts), self.weight.size)
-        return self.project(terms, np.bincount(rows, minlength=len(prompts)), structure(prompts))
+        inside = rows[known]
+        terms = _count(inside, columns[known], len(prompts), self.weight.size)
+        total, kept = np.bincount(rows, minlength=len(prompts)), np.bincount(inside, minlength=len(prompts))
+        return self.project(terms, kept / np.maximum(total, 1), structure(prompts))
 
-    def project(self, terms: Terms, total: NDArray[np.integer], shape: Floats) -> Features:
-        """Features from counts of kept n-grams, (Q,) counts of all, and (Q, FEATURES) structure."""
-        times, _, start = terms
-        projected = _projected(_weighted(terms, self.weight), self.directions)
-        width = projected.shape[1]
-        length = _lengths(projected)
-        standard = np.minimum(np.maximum((shape - self.centre) / self.spread, -CLIP), CLIP)
-        inputs = np.empty((len(projected), width + FEATURES), np.float32)
-        inputs[:, :width], inputs[:, width:] = projected / self.scale, standard
-        inputs *= np.float32(SCALE)
-        vectors = np.empty_like(inputs)
-        vectors[:, :width] = projected / np.maximum(length, 1e-6)
-        vectors[:, width:] = standard * np.float32(STRUCTURE_SHARE / FEATURES**0.5)
-        vectors /= np.maximum(_lengths(vectors), 1e-6)
-        running = np.zeros(times.size + 1, np.float32)
-        np.cumsum(times, out=running[1:])
-        signals = np.empty((len(projected), 2), np.float32)
-        signals[:, 0] = length[:, 0]
-        signals[:, 1] = (running[start[1:]] - running[start[:-1]]) / np.maximum(total, 1)
-        return Features(inputs, vectors, signals)
+    def project(self, terms: Terms, known: Shares, shape: Floats) -> Features:
+        """Features from counts of kept n-grams, (Q,) the share of all that they are, and (Q, FEATURES) structure."""
+        width = self.scale.size
+        both = np.empty((len(shape), width + FEATURES), np.float32)
+        _project(_weighted(terms, self.weight), self.directions, both[:, :width])
+        standard = (shape - self.centre) / self.spread
+        np.minimum(np.maximum(standard, -CLIP, out=standard), CLIP, out=both[:, width:])
+        lengths = np.sqrt(np.square(both) @ self._halves)
+        # The n-grams come to length 1, the structure shrinks alike for all; then the two together come to length 1.
+        share = np.empty_like(lengths)
+        share[:, 0] = 1 / np.maximum(lengths[:, 0], _LEAST)
+        share[:, 1] = STRUCTURE_SHARE / FEATURES**0.5
+        parts = lengths * share
+        share /= np.maximum(np.sqrt(np.vecdot(parts, parts)), _LEAST)[:, None]
+        vectors = np.empty_like(both)
+        np.multiply(both[:, :width], share[:, :1], out=vectors[:, :width])
+        np.multiply(both[:, width:], share[:, 1:], out=vectors[:, width:])
+        signals = np.empty((len(both), 2), np.float32)
+        signals[:, 0], signals[:, 1] = lengths[:, 0], known
+        return Features(both * self._factor, vectors, signals)
 
     def arrays(self) -> Mapping[str, NDArray[np.generic]]:
         """All that `restore` needs: the kept buckets stand for the whole column table."""
@@ -164,7 +178,9 @@ class LexicalEngine:
         assert isinstance(encoder, Lexical)  # noqa: S101 - as above
         terms = _chosen(reading.counts, np.flatnonzero(encoder.column >= 0))
         total = np.asarray(reading.counts.sum(axis=1)).ravel()
-        return encoder.project(terms, total, reading.shape)
+        running = np.append(0.0, np.cumsum(terms[0], dtype=np.float64))
+        known = running[terms[2][1:]] - running[terms[2][:-1]]
+        return encoder.project(terms, known / np.maximum(total, 1), reading.shape)
 
     def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> Lexical:
         """The encoder that gave these arrays."""
@@ -178,12 +194,6 @@ class LexicalEngine:
         if centre.size != FEATURES or directions.shape[0] != buckets.size:
             raise EncoderError("the lexical encoder was fitted by another version; train the artifact again")
         return Lexical(_table(buckets), weight, directions, scale, centre, spread)
-
-
-def _lengths(vectors: Floats) -> Floats:
-    """(Q, 1)."""
-    lengths: Floats = np.sqrt(np.square(vectors).sum(axis=1, keepdims=True))
-    return lengths
 
 
 def _spread(shape: Floats) -> Floats:
@@ -203,24 +213,26 @@ def _chosen(counts: sparse.csr_matrix, kept: NDArray[np.int64]) -> Terms:
 def _weighted(terms: Terms, weight: Floats) -> Terms:
     """Sublinear counts times inverse document frequency, each row of unit length."""
     times, columns, start = terms
-    values = (1 + np.log(times)) * weight[columns]
-    owner = np.repeat(np.arange(start.size - 1), np.diff(start))
-    lengths = np.sqrt(np.bincount(owner, values.astype(np.float64) ** 2, minlength=start.size - 1))
-    values = (values / np.maximum(lengths, 1e-12)[owner]).astype(np.float32)
+    values = np.log(times)
+    values += 1
+    values *= weight.take(columns)
+    squares = np.zeros(values.size + 1)
+    np.add.accumulate(np.square(values), out=squares[1:])
+    ends = squares[start]
+    lengths = np.sqrt(np.maximum(ends[1:] - ends[:-1], 1e-24)).astype(np.float32)
+    values /= lengths.repeat(start[1:] - start[:-1])
     return values, columns, start
 
 
-def _projected(terms: Terms, directions: Floats) -> Floats:
-    """(Q, D) product of a sparse row matrix with (V, D) directions; row by row it needs no scipy and no more time."""
+def _project(terms: Terms, directions: Floats, found: Floats) -> None:
+    """Fills in the (Q, D) product of a sparse row matrix with (V, D) directions; row by row it needs no scipy."""
     values, columns, start = terms
-    found = np.empty((start.size - 1, directions.shape[1]), np.float32)
     bounds = list(pairwise(start.tolist()))
     picked = np.empty((max((end - begin for begin, end in bounds), default=0), directions.shape[1]), np.float32)
     for row, (begin, end) in enumerate(bounds):
         # Into one buffer, and "clip" because columns are in range: half the time of plain indexing.
         some = np.take(directions, columns[begin:end], axis=0, out=picked[: end - begin], mode="clip")
         np.dot(values[begin:end], some, out=found[row])
-    return found
 
 
 def _matrix(terms: Terms, width: int) -> sparse.csr_matrix:
@@ -239,11 +251,14 @@ def _occurrences(prompts: Sequence[Prompt]) -> tuple[NDArray[np.int64], NDArray[
     return np.concatenate([rows, np.array(tooled)[more]]), np.concatenate([buckets, extra])
 
 
-def _count(rows: NDArray[np.int64], columns: NDArray[np.int64], height: int, width: int) -> Terms:
+def _count(rows: NDArray[np.int64], columns: NDArray[np.integer], height: int, width: int) -> Terms:
     """How often each pair of row and column occurs."""
-    keys = rows * width + columns
+    keys = rows * width
+    keys += columns
     keys.sort()
-    last = np.flatnonzero(np.concatenate([keys[1:] != keys[:-1], _ENDS])) if keys.size else np.zeros(0, np.int64)
+    ends = np.ones(keys.size, np.bool_)
+    np.not_equal(keys[1:], keys[:-1], out=ends[:-1])
+    last = np.flatnonzero(ends)
     distinct = keys[last]
     times = last.astype(np.float32)
     times[1:] -= last[:-1]

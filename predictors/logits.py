@@ -24,6 +24,5 @@ def logit(share: NDArray[np.floating]) -> Floats:
 
 def sigmoid(value: NDArray[np.floating]) -> Floats:
     """1 / (1 + exp(-x)) without overflow."""
-    inner = np.minimum(np.maximum(value, -LIMIT), LIMIT)
-    share: Floats = (1 / (1 + np.exp(-inner))).astype(np.float32, copy=False)
+    share: Floats = (1 / (1 + np.exp(np.minimum(-value, LIMIT)))).astype(np.float32, copy=False)
     return share

@@ -23,7 +23,9 @@ BUCKETS = 1 << 18
 _BASE = 0x9E3779B97F4A7C15  # odd, from the golden ratio
 _INVERSE = pow(_BASE, -1, 1 << 64)
 _MIX = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)  # the finaliser of splitmix64
+_PAIR = np.uint64(_MIX[0])
 _SHIFT = np.uint64(64 - BUCKETS.bit_length() + 1)
+_STEP = np.uint64(_BASE)
 _SPACE, _WORD, _MARK = 0, 1, 2
 
 
@@ -78,7 +80,9 @@ def ngrams(texts: Sequence[str], salt: int = 0) -> tuple[Rows, Rows]:
     for place, value in _characters(kind, folded):
         places.append(place)
         hashes.append(value)
-    return owner[np.concatenate(places)], _bucket(np.concatenate(hashes) + np.uint64(salt))
+    found = np.concatenate(hashes)
+    found += np.uint64(salt)
+    return owner[np.concatenate(places)], _bucket(found)
 
 
 def _words(kind: NDArray[np.uint8], folded: Words, owner: Rows) -> tuple[list[Rows], list[Words]]:
@@ -89,21 +93,23 @@ def _words(kind: NDArray[np.uint8], folded: Words, owner: Rows) -> tuple[list[Ro
     ready = folded.size <= _READY
     powers = _POWERS[: folded.size] if ready else _powers(_BASE, folded.size)
     inverses = _INVERSES if ready else _powers(_INVERSE, folded.size)
-    running = np.cumsum(folded * powers)
+    running = np.add.accumulate(folded * powers)
     words = (running[last] - running[first - 1]) * inverses[first]
     whose = owner[first]
     together = whose[1:] == whose[:-1]
-    pairs = (words[:-1] * np.uint64(_MIX[0]) + words[1:])[together]
-    return [first, first[:-1][together]], [words, pairs]
+    pairs = words[:-1] * _PAIR
+    pairs += words[1:]
+    return [first, first[:-1][together]], [words, pairs[together]]
 
 
 def _characters(kind: NDArray[np.uint8], folded: Words) -> list[tuple[Rows, Words]]:
     """Places and hashes of the character n-grams that touch one word only; a space may stand at either end."""
-    spaces = np.cumsum(kind == _SPACE)  # up to and with each byte
+    spaces = np.add.accumulate(kind == _SPACE, dtype=np.int32)  # up to and with each byte
     found = []
     rolling = folded
     for size in range(2, max(CHARACTER_SIZES) + 1):
-        rolling = rolling[:-1] * np.uint64(_BASE) + folded[size - 1 :]
+        rolling = rolling[:-1] * _STEP
+        rolling += folded[size - 1 :]
         if size not in CHARACTER_SIZES:
             continue
         keep = np.flatnonzero(spaces[size - 2 : -1] == spaces[: 1 - size])

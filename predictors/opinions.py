@@ -23,7 +23,7 @@ class Opinions:
     """Of Q queries and H heads.
 
     Args:
-        prior: (Q, H) or (1, H) expected score.
+        prior: (Q, H) or (1, H) logit of the expected score.
         network: (Q, H) logit's deviation from the prior.
         network_sd: (Q, H) of that logit, between members.
         tasks: (Q, H) expected score by the task mixture.
@@ -41,16 +41,16 @@ class Opinions:
     signals: Floats
 
     def halves(self) -> tuple[Floats, Floats]:
-        """Each part's deviation from the prior on the logit scale: (Q, P) common to all heads, and (Q, H, P) own."""
-        base = logit(self.prior)
+        """Each part's deviation from the prior on the logit scale: (P, Q) common to all heads, and (P, Q, H) own."""
+        own = np.empty((len(PARTS), *self.near.shape), np.float32)
+        own[0], own[1], own[2] = self.network, self.tasks, self.near
+        own[1:] = logit(own[1:])
+        own[1:] -= self.prior
         asked = self.coverage + _TRACE
-        own = np.empty((*self.near.shape, len(PARTS)), np.float32)
-        own[:, :, 0] = self.network
-        own[:, :, 1] = logit(self.tasks) - base
-        own[:, :, 2] = logit(self.near) - base
-        common = own.mean(axis=1)
-        common[:, 2] = (own[:, :, 2] * asked).sum(axis=1) / asked.sum(axis=1)
-        own -= common[:, None]
+        common = np.add.reduce(own, axis=2)
+        common /= max(1, own.shape[2])
+        common[2] = np.vecdot(own[2], asked) / np.add.reduce(asked, axis=1)
+        own -= common[:, :, None]
         return common, own
 
     def rows(self, index: NDArray[np.int64]) -> Opinions:

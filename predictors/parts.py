@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,6 +53,10 @@ class Parts:
     retrieval: Retrieval
     tokens: Amounts
     cost: Amounts
+    _prior: Floats = field(init=False, repr=False)  # (1, H) logit
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_prior", logit(self.tasks.prior)[None, :])
 
     def opinions(self, features: Features) -> Opinions:
         """What each part says of the prompts."""
@@ -66,7 +70,7 @@ class Parts:
             self.hidden.nearness(read.hidden),
         ]
         return Opinions(
-            prior=self.tasks.prior[None, :],
+            prior=self._prior,
             network=read.deviation,
             network_sd=read.doubt,
             tasks=read.task @ self.tasks.mean,

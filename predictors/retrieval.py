@@ -62,6 +62,10 @@ class Retrieval:
         self._sums = np.concatenate(sums, axis=1).astype(np.float32)
         per_row = float(memory.size.mean()) if memory.size.size else 1.0
         self._neighbours = min(len(memory.vectors), max(8, round(NEIGHBOURS / per_row)))
+        self._shares = np.zeros((self._neighbours, len(NEAREST)), np.float32)  # of neighbours, the least alike first
+        for column, nearest in enumerate(NEAREST):
+            counted = min(nearest, self._neighbours)
+            self._shares[self._neighbours - counted :, column] = 1 / max(1, counted)
 
     def __call__(self, vectors: Floats, prior: Floats) -> Neighbourhood:
         """What the neighbours of (Q, D) unit vectors say, shrunk toward the (H,) prior."""
@@ -84,14 +88,13 @@ class Retrieval:
     def _nearest(self, vectors: Floats) -> tuple[Floats, Floats]:
         """Of (Q, D) vectors: (Q, len(NEAREST)) mean likeness of the nearest, (Q, 2 H + 1) weighed sums over them."""
         cosine = vectors @ self._likeness
-        place = np.argpartition(-cosine, self._neighbours - 1, axis=1)[:, : self._neighbours]
+        rest = cosine.shape[1] - self._neighbours
+        place = cosine.argpartition(rest, axis=1)[:, rest:]
         near = cosine[np.arange(len(cosine))[:, None], place]
         weight = np.maximum(near, 0) ** SHARPNESS
-        sums = (weight[:, None, :] @ self._sums[place])[:, 0]
+        sums = (weight[:, None, :] @ self._sums.take(place, axis=0))[:, 0]
         near.sort(axis=1)
-        likeness = np.empty((len(near), len(NEAREST)), np.float32)
-        for column, nearest in enumerate(NEAREST):
-            likeness[:, column] = near[:, -nearest:].mean(axis=1)
+        likeness: Floats = np.matmul(near, self._shares)
         return likeness, sums
 
 

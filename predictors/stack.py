@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from predictors.gate import Gate, fit_gate
-from predictors.logits import logit, sigmoid
+from predictors.logits import sigmoid
 from predictors.opinions import PARTS, Opinions
 
 if TYPE_CHECKING:
@@ -62,17 +62,18 @@ class Stack:
         """(Q, H) expected score and its standard deviation, and (Q, 1) whether anything but the prior counts."""
         far = self.gate(opinions.signals)
         quality = self.quality(opinions, far)
-        deviation = np.sqrt(_spread(opinions, far, quality) @ self.variance).astype(np.float32)
-        return quality, deviation, far < self.cut
+        spread = _spread(opinions, far, quality)
+        deviation = np.sqrt(self.variance @ spread.reshape(len(spread), -1)).astype(np.float32)
+        return quality, deviation.reshape(quality.shape), far < self.cut
 
     def quality(self, opinions: Opinions, far: Floats) -> Floats:
         """(Q, H) expected score of queries at (Q, 1) distances."""
         common, own = opinions.halves()
-        alike = (common @ self.weight[0])[:, None]
+        alike = (self.weight[0] @ common)[:, None]
         # A head speaks for itself only where it has answered.
-        fade = np.maximum(1 - np.maximum(far - self.edge, 0) / FADE, FLOOR)
-        apart = fade * ((own @ self.weight[1]) * opinions.coverage + self.bias)
-        return sigmoid(logit(opinions.prior) + np.where(far < self.cut, alike + apart, 0))
+        apart = (self.weight[1] @ own.reshape(len(own), -1)).reshape(own.shape[1:]) * opinions.coverage + self.bias
+        fade = np.minimum(np.maximum(1 - (far - self.edge) / FADE, FLOOR), 1)
+        return sigmoid(opinions.prior + (far < self.cut) * (alike + fade * apart))
 
 
 def fit_stack(
@@ -115,8 +116,8 @@ def _with_weights(stack: Stack, near: Opinions, score: Doubles, allowed: NDArray
 
     rows, head = np.nonzero(~np.isnan(score))
     common, own = near.halves()
-    terms = np.concatenate([common[rows], own[rows, head] * near.coverage[rows, head, None]], axis=1)
-    base = logit(np.broadcast_to(near.prior, score.shape)[rows, head]).astype(np.float64)
+    terms = np.concatenate([common[:, rows], own[:, rows, head] * near.coverage[rows, head]]).T
+    base = np.broadcast_to(near.prior, score.shape)[rows, head].astype(np.float64)
     target, heads, count = score[rows, head], score.shape[1], stack.weight.size
     pull = np.repeat([PULL_WEIGHT, PULL_BIAS], [count, heads])
     wanted = np.append(stack.weight.ravel(), np.zeros(heads))
@@ -134,7 +135,7 @@ def _with_weights(stack: Stack, near: Opinions, score: Doubles, allowed: NDArray
 
 
 def _variance(missed: Doubles, spread: Floats, mates: NDArray[np.int64], importance: Doubles) -> Doubles:
-    """(3,) from (Q, H) misses and (Q, H, 3) spread, by pairs of queries alike."""
+    """(3,) from (Q, H) misses and (3, Q, H) spread, by pairs of queries alike."""
     from scipy.optimize import nnls  # noqa: PLC0415 - of fitting alone: serving imports no scipy
 
     rows = np.flatnonzero(mates >= 0)
@@ -143,7 +144,7 @@ def _variance(missed: Doubles, spread: Floats, mates: NDArray[np.int64], importa
     if known.sum() < LEAST:
         return np.array(VARIANCE)
     weight = np.repeat(importance[rows][:, None], missed.shape[1], axis=1)[known]
-    terms = ((spread[rows] + spread[mates[rows]]) / 2)[known].astype(np.float64)
+    terms = ((spread[:, rows] + spread[:, mates[rows]]) / 2)[:, known].T.astype(np.float64)
     gram = (terms * weight[:, None]).T @ terms
     gram += 1e-3 * np.trace(gram) * np.eye(len(gram)) / len(gram)
     root = np.linalg.cholesky(gram)
@@ -153,12 +154,11 @@ def _variance(missed: Doubles, spread: Floats, mates: NDArray[np.int64], importa
 
 
 def _spread(opinions: Opinions, far: Floats, quality: Floats) -> Floats:
-    """(Q, H, 3) what an estimate's variance is made of: nearness, its want, and the members' disagreement."""
+    """(3, Q, H) what an estimate's variance is made of: nearness, its want, and the members' disagreement."""
     trust = (1 - far) * opinions.coverage
-    spread = np.empty((*quality.shape, 3), np.float32)
-    spread[:, :, 0] = trust
-    spread[:, :, 1] = 1 - trust
-    spread[:, :, 2] = (quality * (1 - quality) * opinions.network_sd) ** 2
+    spread = np.empty((3, *quality.shape), np.float32)
+    spread[0], spread[1] = trust, 1 - trust
+    spread[2] = np.square(quality * (1 - quality) * opinions.network_sd)
     return spread
 
 

@@ -56,15 +56,20 @@ def structure(prompts: Sequence[Prompt]) -> NDArray[np.float32]:
         return np.zeros((0, FEATURES), np.float32)
     pieces = [prompt.text.encode("utf-8", "replace") for prompt in prompts]
     sizes = np.array([len(piece) for piece in pieces])
-    owner = np.repeat(np.arange(len(pieces)), sizes + 1)  # each text ends with a line break
-    body = np.frombuffer(b"\n".join(pieces) + b"\n", np.uint8)
-    histogram = np.bincount(owner * 256 + body, minlength=len(pieces) * 256).reshape(-1, 256)
-    counts = histogram @ _GROUPS
-    shares = counts[:, _RATIOS] / (sizes[:, None] + 1)
-    runs = np.array([_runs(piece) for piece in pieces])
-    shape = np.array([(*_shape(prompt.text), *_tools(prompt)) for prompt in prompts])
-    columns = [np.log1p(sizes)[:, None], np.log1p(counts), shares, np.log1p(runs), shape]
-    return np.concatenate(columns, axis=1).astype(np.float32)
+    owner = np.arange(0, 256 * len(pieces), 256).repeat(sizes + 1)  # each text ends with a line break
+    owner += np.frombuffer(b"\n".join(pieces) + b"\n", np.uint8)
+    histogram = np.bincount(owner, minlength=len(pieces) * 256).reshape(-1, 256)
+    found = np.empty((len(pieces), FEATURES))
+    found[:, 0] = sizes
+    counts = found[:, _COUNTS]
+    np.matmul(histogram, _GROUPS, out=counts)
+    found[:, _SHARES] = counts[:, _RATIOS] / (sizes + 1)[:, None]
+    found[:, _REST:] = [
+        (*_runs(piece), *_shape(prompt.text), *_tools(prompt)) for piece, prompt in zip(pieces, prompts, strict=True)
+    ]
+    for logarithms in (found[:, : _SHARES.start], found[:, _REST : _REST + _RUNS]):
+        np.log1p(logarithms, out=logarithms)
+    return found.astype(np.float32)
 
 
 def _runs(piece: bytes) -> tuple[float, ...]:
@@ -134,4 +139,7 @@ def _nodes(root: object) -> Iterator[tuple[str, Any, int]]:
             waiting += [(inner, depth) for inner in value]
 
 
-FEATURES = 1 + _GROUPS.shape[1] + 5 + _RUNS + _SHAPE + _TOOL_FEATURES
+_COUNTS = slice(1, 1 + _GROUPS.shape[1])
+_SHARES = slice(_COUNTS.stop, _COUNTS.stop + 5)
+_REST = _SHARES.stop
+FEATURES = _REST + _RUNS + _SHAPE + _TOOL_FEATURES

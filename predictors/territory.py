@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,16 +27,22 @@ class Territory:
 
     scaling: Floats
     centres: Floats
+    _pull: Floats = field(init=False, repr=False)  # (K, G)
+    _size: Floats = field(init=False, repr=False)  # (G,) squared distance of the centres from 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_pull", np.ascontiguousarray(-2 * self.centres.T))
+        object.__setattr__(self, "_size", np.square(self.centres).sum(axis=1))
 
     def nearness(self, points: Floats) -> Floats:
         """(Q, 1) minus the logarithm of the squared distance of (Q, K) points to the nearest task's centre."""
         if not len(self.centres):
             return np.zeros((len(points), 1), np.float32)
         scaled = points @ self.scaling
-        squares = (scaled**2).sum(axis=1, keepdims=True) + (self.centres**2).sum(axis=1)
-        distance = (squares - 2 * scaled @ self.centres.T).min(axis=1, keepdims=True)
-        near: Floats = -np.log(np.maximum(distance, _LEAST)).astype(np.float32, copy=False)
-        return near
+        # |x - c|^2 = |x|^2 + (|c|^2 - 2 xc), and the first term is the same for all centres.
+        distance = np.minimum.reduce(scaled @ self._pull + self._size, axis=1) + np.vecdot(scaled, scaled)
+        near: Floats = -np.log(np.maximum(distance, _LEAST))
+        return near[:, None]
 
 
 def fit_territory(points: Floats, task: NDArray[np.int64]) -> Territory:

@@ -66,6 +66,7 @@ class Columns:
     ) -> None:
         self.known = np.array(known, dtype=np.intp)
         self._has = self.known != NO_COLUMN
+        self._none_lacks = bool(self._has.all())
         self._source = np.where(self._has, self.known, 0)
         priors = [
             model.prior or (history[column] if history and column != NO_COLUMN else UNKNOWN)
@@ -85,7 +86,8 @@ class Columns:
         quality = self._fill(prediction.quality, self.prior.quality)
         sd = self._fill(prediction.quality_sd, self.prior.quality_sd)
         quantiles = self._fill(prediction.output_quantiles, self.prior.output_quantiles)
-        return [Row(*cells) for cells in zip(np.clip(quality, 0, 1), sd, np.maximum(quantiles, 0), strict=True)]
+        np.minimum(np.maximum(quality, 0, out=quality), 1, out=quality)
+        return [Row(*cells) for cells in zip(quality, sd, np.maximum(quantiles, 0, out=quantiles), strict=True)]
 
     def sample(self, held_out: HeldOut | None, fleet: Fleet, names: Sequence[str]) -> Sample:
         """The artifact's held-out cells as the named models of this fleet would serve them, at its prices.
@@ -110,9 +112,11 @@ class Columns:
 
     def _fill(self, predicted: NDArray[np.float32], prior: Floats) -> Floats:
         """(Q, M, …) the predictor's columns in the fleet's order, with the prior where there is no number."""
-        cells = predicted[:, self._source].astype(np.float64)
-        known = np.isfinite(cells) & self._has.reshape((1, -1) + (1,) * (cells.ndim - 2))
-        return np.where(known, cells, prior)
+        cells = predicted.take(self._source, axis=1).astype(np.float64)
+        known = np.isfinite(cells)
+        if self._none_lacks and known.all():
+            return cells
+        return np.where(known & self._has.reshape((1, -1) + (1,) * (cells.ndim - 2)), cells, prior)
 
 
 def _sample(weight: Floats, columns: tuple[Floats, Floats, Floats, Floats], index: NDArray[np.intp]) -> Sample:

@@ -28,7 +28,7 @@ def opinions(hidden: Doubles, error: Doubles, signal: float, rng: np.random.Gene
     base = np.full((count, HEADS), 0.5, np.float32)
     seen = (hidden + error).astype(np.float32)
     return Opinions(
-        prior=base,
+        prior=logit(base),
         network=seen,
         network_sd=np.full((count, HEADS), 0.1, np.float32),
         tasks=sigmoid(hidden / 2 + error),

@@ -58,7 +58,11 @@ def test_a_prompt_is_predicted_alike_in_company() -> None:
     prompts = [Prompt(text) for _, text in FRESH[::7]] + ODD
     whole = TRAINED.predictor.predict(prompts)
     for row, prompt in enumerate(prompts):
-        np.testing.assert_allclose(whole.quality[row], TRAINED.predictor.predict([prompt]).quality[0], atol=1e-4)
+        alone = TRAINED.predictor.predict([prompt])
+        np.testing.assert_allclose(alone.quality[0], whole.quality[row], rtol=0, atol=1e-6)
+        np.testing.assert_allclose(alone.quality_sd[0], whole.quality_sd[row], rtol=0, atol=1e-5)
+        np.testing.assert_allclose(alone.output_quantiles[0], whole.output_quantiles[row], rtol=1e-5)
+        np.testing.assert_allclose(alone.cost_usd[0], whole.cost_usd[row], rtol=1e-5)
     check(TRAINED.predictor.predict([]), 0, len(MODELS))
 
 
