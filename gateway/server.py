@@ -31,6 +31,9 @@ COUNTED_VARIABLE: Final = "PARETOGATE_COUNTED_IN"  # where they add up what they
 GARBAGE: Final = (20_000, 20, 50)  # looking through 10,000 kept decisions took a tenth of the hot path's time
 SIGNALS: Final = (SIGTERM, SIGINT)
 BACKLOG: Final = 2048  # connections that may wait to be accepted
+KEEP_ALIVE_S: Final = (
+    75  # an idle client's; load balancers close theirs after 60, and the first to close must be the client
+)
 
 
 class Server(uvicorn.Server):
@@ -118,6 +121,7 @@ def uvicorn_config(app: ASGIApp | str, host: str, port: int, *, drain_s: float, 
         date_header=False,
         server_header=False,
         backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=round(drain_s),
     )
 

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, Self
 
 from gateway.batcher.line import Line
+from gateway.core.appointments import Appointments
 from gateway.errors import GatewayError, NoCapableModelError, NoHeadroomError, NoHealthyEndpointError
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from gateway.promises import Promises
 
 LEAST_WAIT_S: Final = 1e-6
+LEAST_RETRY_S: Final = 0.1  # nobody is asked to come back sooner
 DOUBT: Final = 2.0  # a mean of the last answers may be off by that
 
 log = logging.getLogger(__name__)
@@ -53,6 +55,7 @@ class Batcher:
         self._health = health
         self._metrics = metrics
         self._now = now
+        self._appointments = Appointments()
         self._line: Line[Placement] = Line(window, max_waiting, prospects=self, now=now)
 
     @asynccontextmanager
@@ -97,6 +100,7 @@ class Batcher:
 
     async def _stand_in_line(self, decision: Decision, excluded: tuple[int, ...]) -> Placement:
         waiter = self._line.join(decision, excluded)
+        self._appointments.came(admitted=True)
         self._metrics.waiting.set(len(self._line))
         try:
             return await waiter.placed
@@ -136,7 +140,10 @@ class Batcher:
         for verdict in verdicts:
             await self._tell(verdict)
         await self._promises.decided([verdict.placement.decision for verdict in verdicts if verdict.placement])
-        self._line.settle(sum(1 for waiter in self._line if waiter.decision.times_held))
+        held = sum(1 for waiter in self._line if waiter.decision.times_held)
+        self._line.settle(held)
+        if not held:
+            self._appointments.clear()
 
     async def _tell(self, verdict: Verdict) -> None:
         placed = verdict.waiter.placed
@@ -170,20 +177,35 @@ class Batcher:
         return self._health.paces.known(mine) and self._wait_for(mine, ahead) > DOUBT * left
 
     def refusal(self, query: Query, ahead: int, reason: str) -> NoHeadroomError:
-        """Says which endpoints are full, and when one may be expected to free for whoever has so many before it."""
+        """Says which endpoints are full, and when one may be expected to free for whoever has so many before it.
+
+        Those who were told before it to come back are before it, too.
+        """
         mine = self._fleet.endpoints_of(query.models)
-        wait = self._wait_for(mine, ahead)
+        soonest = max(LEAST_RETRY_S, self._wait_for(mine, ahead))
+        self._appointments.came(admitted=False)
+        wait = self._appointments.give(
+            query.models,
+            query.preferences.priority,
+            soonest=soonest,
+            between=self._between(mine),
+            now=self._now(),
+        )
         names = ", ".join(self._fleet.endpoints[index].name for index in mine)
         message = f"{reason}: {names} full; room is expected in about {wait:.1f} s"
-        return NoHeadroomError(message, retry_after=max(wait, 0.1))
+        return NoHeadroomError(message, retry_after=wait)
 
     def _wait_for(self, endpoints: Sequence[int], ahead: int) -> float:
         """Seconds until these endpoints have freed a slot for each of so many and one more."""
         now = self._now()
-        between = self._health.paces.slot_wait(now)
-        slots_per_second = sum(1 / max(LEAST_WAIT_S, float(between[index])) for index in endpoints)
         soonest = min((self._health.wait(index, now) for index in endpoints), default=1.0)
-        return max(soonest, (ahead + 1) / slots_per_second if endpoints else 1.0)
+        return max(soonest, (ahead + 1) * self._between(endpoints))
+
+    def _between(self, endpoints: Sequence[int]) -> float:
+        """Seconds between two slots that any of these frees."""
+        between = self._health.paces.slot_wait(self._now())
+        slots_per_second = sum(1 / max(LEAST_WAIT_S, float(between[index])) for index in endpoints)
+        return 1 / slots_per_second if endpoints else 1.0
 
 
 async def _give_back(placed: asyncio.Future[Placement]) -> None:

@@ -137,17 +137,16 @@ class Decider:
     async def decide(self, batch: Sequence[Waiter[Placement]]) -> list[Verdict]:
         """A verdict for each, in order: whoever cannot be placed now is without room."""
         fresh = [waiter for waiter in batch if waiter.decision.estimate is UNKNOWN]
-        if fresh:
-            self._lap(fresh, "window")
-            await self._estimate(fresh)
-            self._lap(fresh, "predict")
+        self._lap(fresh, "window")
+        await self._estimate([waiter.decision for waiter in fresh])
+        self._lap(fresh, "predict")
         terrain = await self._terrain()
         near = within_reach(batch, self._fleet, terrain.headroom.places * terrain.healthy, self._now())
         verdicts = {verdict.waiter: verdict for verdict in (await self._weigh(near, terrain) if near else ())}
         return [verdicts.get(waiter) or self._unweighed(waiter) for waiter in batch]
 
     async def _weigh(self, batch: Sequence[Waiter[Placement]], terrain: Terrain) -> list[Verdict]:
-        self._lap(batch, "window")
+        self._lap([waiter for waiter in batch if waiter.decision.ask], "window")
         terms = await self._promises.terms([waiter.query for waiter in batch])
         now = self._now()
         asks = [self._ask(waiter, its, now) for waiter, its in zip(batch, terms, strict=True)]
@@ -168,9 +167,8 @@ class Decider:
         waiter.review_at = inf if waiter.review_at <= self._now() else waiter.review_at
         return Verdict(waiter)
 
-    async def _estimate(self, batch: Sequence[Waiter[Placement]]) -> None:
+    async def _estimate(self, fresh: Sequence[Decision]) -> None:
         """A pinned model is priced by what is known of it; its text is not looked at."""
-        fresh = [waiter.decision for waiter in batch]
         scored = [decision for decision in fresh if decision.query.target in self._fleet.routes]
         for decision in fresh:
             if decision.query.target not in self._fleet.routes:

@@ -3,7 +3,7 @@
     python -m tests.bench.oversubscribed --seconds 60
 
 One gateway before a replay upstream, as many clients as ten times its slots and its line together. Each asks, and asks
-again: at once when it was answered, after `retry-after` when it was refused, as it was told.
+again: at once when it was answered, after `retry-after-ms` when it was refused, as OpenAI's clients do.
 """
 
 from __future__ import annotations
@@ -50,15 +50,15 @@ class Seen:
             self.back_served += came_back
             return None
         if answer.status not in REFUSED:
-            self.errors[answer.code] += 1
+            self.errors[f"{answer.code}: {bytes(answer.body[:200]).decode()}"] += 1
             return None
         self.refused += 1
         told = answer.headers.get("retry-after")
         if told is None:
             self.without_retry_after += 1
             return 1.0
-        self.waits.append(float(told))
-        return float(told)
+        self.waits.append(float(answer.headers.get("retry-after-ms", 1000 * float(told))) / 1000)
+        return self.waits[-1]
 
 
 async def client(url: str, raw: bytes, seen: Seen) -> None:
