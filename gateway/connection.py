@@ -1,4 +1,4 @@
-"""A client's connection: uvicorn's, but an answer's head leaves together with the first of its body.
+"""A client's connection: uvicorn's, but its leaving is told at once, and an answer's head waits for the first body.
 
 uvicorn hands the head to the socket as soon as it is told of it; that second call into the kernel costs more than
 making the whole answer. ASGI asks servers to wait: no head before the first body event.
@@ -7,15 +7,16 @@ making the whole answer. ASGI asks servers to wait: no head before the first bod
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from gateway.errors import TooLargeError
 from gateway.http.answers import error_body
+from gateway.http.leaving import LEAVING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendEvent, Scope
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
@@ -34,6 +35,12 @@ class Connection(HttpToolsProtocol):
     """What `uvicorn.Config(http=…)` takes. A head that does not end is not collected for ever."""
 
     _head_bytes: int | None = None  # that have come of a head; None: none is on its way
+    _answering: Answering | None = None  # the request that is being answered; more may wait behind it
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._answering is not None:
+            self._answering.left()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -53,21 +60,41 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        super()._start_asgi_task(cycle, Answering(cycle, app))
+        self._answering = Answering(cycle, app)
+        super()._start_asgi_task(cycle, self._answering)
 
 
 class Answering:
-    """The application for one request, with a `send` that keeps the head back."""
+    """The application for one request, with a `send` that keeps the head back. Its client's door."""
 
-    __slots__ = ("_app", "_cycle", "_head")
+    __slots__ = ("_app", "_cycle", "_head", "_told")
 
     def __init__(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._app = app
         self._cycle = cycle
         self._head: bytes | None = None  # not sent yet
+        self._told: Callable[[], None] | None = None
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, _: object) -> None:
+        cast("dict[str, object]", scope)["extensions"] = {LEAVING: self}
         await self._app(scope, receive, self.send)
+
+    def watch(self, told: Callable[[], None] | None) -> bool:
+        """As a door has it. A connection that is not read from does not end, and a large body may have paused that."""
+        if told is not None and not self._cycle.disconnected:
+            self._cycle.flow.resume_reading()
+        self._told = told
+        return self._cycle.disconnected
+
+    def left(self) -> None:
+        """The connection is lost. uvicorn tells the newest of several requests alone."""
+        cycle = self._cycle
+        if cycle.response_complete:
+            return
+        cycle.disconnected = True
+        cycle.message_event.set()
+        if self._told is not None:
+            self._told()
 
     async def send(self, message: ASGISendEvent) -> None:
         """As ASGI has it.

@@ -1,4 +1,4 @@
-"""How an answer leaves: its head with the first of its body, in one write."""
+"""How an answer leaves, its head with the first of its body in one write; and how a client does."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from gateway.connection import Connection
+from gateway.http.leaving import LEAVING, ClientGoneError, WhileThere
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from gateway.http.leaving import Door
 
 ASKED = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n"
 PLAIN = b"HTTP/1.1 200 OK\r\n"
@@ -34,6 +37,12 @@ class Wire(asyncio.Transport):
 
     def is_closing(self) -> bool:
         return self.closed
+
+    def pause_reading(self) -> None:
+        """Nothing is read from it anyway."""
+
+    def resume_reading(self) -> None:
+        """The same."""
 
 
 async def answered(*messages: dict[str, Any], asked: bytes = ASKED) -> Wire:
@@ -112,3 +121,91 @@ async def test_a_body_of_another_length_than_it_says_goes_no_further(messages: S
 async def test_an_answer_out_of_turn_is_an_error(messages: Sequence[dict[str, Any]]) -> None:
     wire = await answered(*messages)
     assert wire.written[0].startswith(b"HTTP/1.1 500 ")
+
+
+class Visit:
+    """A connection whose requests are answered when the test says so, with a note of who left."""
+
+    def __init__(self) -> None:
+        self.wire = Wire()
+        self.left: list[int] = []
+        self.doors: list[Door] = []
+        self.answer = asyncio.Event()
+        self.arrived = asyncio.Semaphore(0)
+        self.state = ServerState()
+        config = uvicorn.Config(self.app, http=Connection, interface="asgi3", access_log=False, log_level="critical")
+        self.connection = Connection(config, self.state, {}, asyncio.get_running_loop())
+        self.connection.connection_made(self.wire)
+
+    async def app(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI's own
+        number = len(self.doors)
+        self.doors.append(scope["extensions"][LEAVING])
+        self.arrived.release()
+        try:
+            with WhileThere(scope):
+                while (await receive())["more_body"]:
+                    pass
+                await self.answer.wait()
+                await send(start((b"content-length", b"0")))
+                await send(body(b""))
+        except ClientGoneError:
+            self.left.append(number)
+
+    async def ask(self, asked: bytes = ASKED) -> None:
+        self.connection.data_received(asked)
+        await self.arrived.acquire()
+
+
+async def test_whoever_leaves_takes_its_work_with_it() -> None:
+    visit = Visit()
+    await visit.ask()
+    visit.connection.connection_lost(None)
+    await asyncio.gather(*visit.state.tasks)
+    assert visit.left == [0]
+    assert not visit.wire.written
+
+
+async def test_whoever_leaves_with_others_behind_it_is_the_one_that_is_answered() -> None:
+    visit = Visit()
+    await visit.ask(ASKED + ASKED)
+    visit.connection.connection_lost(None)
+    await asyncio.gather(*visit.state.tasks)
+    assert visit.left == [0]
+
+
+async def test_whoever_has_its_answer_does_not_leave() -> None:
+    visit = Visit()
+    await visit.ask()
+    visit.answer.set()
+    await asyncio.gather(*visit.state.tasks)
+    visit.connection.connection_lost(None)
+    assert visit.wire.written
+    assert visit.left == []
+    assert not visit.doors[0].watch(None)
+
+
+async def test_whoever_has_left_is_not_begun_for() -> None:
+    visit = Visit()
+    visit.connection.data_received(ASKED)
+    visit.connection.connection_lost(None)
+    await asyncio.gather(*visit.state.tasks)
+    assert visit.left == [0]
+
+
+async def test_a_large_body_does_not_hide_that_its_client_leaves() -> None:
+    visit = Visit()
+    large = b"x" * (1 << 17)
+    await visit.ask(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n%b" % (len(large), large))
+    assert visit.connection.flow.read_paused is False
+    visit.connection.connection_lost(None)
+    await asyncio.gather(*visit.state.tasks)
+    assert visit.left == [0]
+
+
+async def test_another_cancellation_is_not_a_leaving() -> None:
+    visit = Visit()
+    await visit.ask()
+    [task] = visit.state.tasks
+    task.cancel()
+    await asyncio.wait([task])
+    assert visit.left == []

@@ -16,9 +16,11 @@ from gateway.http import answers
 from gateway.http.body import read
 from gateway.http.caller import caller
 from gateway.http.explained import explained_body, explained_events
+from gateway.http.leaving import ClientGoneError, WhileThere
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
+    from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+    from types import TracebackType
 
     from gateway.core.keyring import Keyring
     from gateway.domain import Key
@@ -32,15 +34,10 @@ if TYPE_CHECKING:
     Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 OK: Final = 200
-WATCH_S: Final = 0.01  # a client that leaves sooner is noticed then: well within the 50 ms that are promised
 SANE_ID: Final = re.compile(rb"[A-Za-z0-9_.:\-]{1,128}")
 PLAIN_NUMBER: Final = re.compile(rb"[0-9]{1,6}(\.[0-9]{1,6})?")
 
 log = logging.getLogger(__name__)
-
-
-class ClientGoneError(Exception):
-    """The client has left; nobody is there to be told."""
 
 
 class Exchange:
@@ -50,7 +47,6 @@ class Exchange:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.started = False
         self.silent = True  # nothing has been written since the last look
-        self._ended = False
         self._receive = receive
         self._send = send
         self._id = (b"x-request-id", request_id(self.headers.get(b"x-request-id", b"")))
@@ -77,13 +73,6 @@ class Exchange:
                 raise TooLargeError(f"the body is larger than {limit} bytes")
         return b"".join(parts) if len(parts) > 1 else parts[0]
 
-    async def until_gone(self) -> None:
-        """Raises when the client leaves before its answer has ended."""
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        if not self._ended:
-            raise ClientGoneError
-
     async def start(self, status: int, headers: Headers) -> None:
         self.started = True
         await self._send({"type": "http.response.start", "status": status, "headers": [self._id, *headers]})
@@ -93,7 +82,6 @@ class Exchange:
         await self._send({"type": "http.response.body", "body": events, "more_body": True})
 
     async def end(self, body: bytes = b"") -> None:
-        self._ended = True
         await self._send({"type": "http.response.body", "body": body, "more_body": False})
 
     async def whole(self, status: int, headers: Headers, body: bytes) -> None:
@@ -118,34 +106,38 @@ class Exchange:
             await asyncio.sleep(every_s)
 
 
-class Company:
-    """Tasks that begin when a request has gone on for some time, and end with it.
+class Pings:
+    """The task that keeps a stream from being silent. It begins when one has gone on for that long, and ends with it.
 
-    Most answers are over before their client could leave: starting a task for each would cost more than reading it.
+    Most streams never are: starting a task for each would cost more than reading it.
     """
 
-    __slots__ = ("_group", "_loop", "_tasks", "_timers")
+    __slots__ = ("_every_s", "_exchange", "_group", "_task", "_timer")
 
-    def __init__(self, group: asyncio.TaskGroup, loop: asyncio.AbstractEventLoop) -> None:
-        self._group = group
-        self._loop = loop
-        self._timers: list[asyncio.TimerHandle] = []
-        self._tasks: list[asyncio.Task[None]] = []
-
-    def after(self, seconds: float, work: Callable[..., Coroutine[Any, Any, None]], *arguments: float) -> None:
-        self._timers.append(self._loop.call_later(seconds, self._begin, work, arguments))
-
-    def _begin(self, work: Callable[..., Coroutine[Any, Any, None]], arguments: tuple[float, ...]) -> None:
-        self._tasks.append(self._group.create_task(work(*arguments)))
+    def __init__(self, exchange: Exchange, every_s: float) -> None:
+        self._exchange = exchange
+        self._every_s = every_s
+        self._group = asyncio.TaskGroup()
+        self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
+        await self._group.__aenter__()
+        self._timer = asyncio.get_running_loop().call_later(self._every_s, self._begin)
         return self
 
-    async def __aexit__(self, *exc: object) -> None:
-        for timer in self._timers:
-            timer.cancel()
-        for task in self._tasks:
-            task.cancel()
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+        try:
+            await self._group.__aexit__(kind, error, trace)
+        except BaseExceptionGroup as errors:
+            raise the_one(errors) from None
+
+    def _begin(self) -> None:
+        self._task = self._group.create_task(self._exchange.ping(self._every_s))
 
 
 class Inference:
@@ -176,7 +168,12 @@ class Inference:
         try:
             key = caller(self._keyring(), exchange.headers)  # before the body: a stranger's is not read
             call = read(await exchange.body(self._limit), exchange.headers, self._surface)
-            await self._while_client_stays(exchange, call, key, arrived_at)
+            with WhileThere(scope):  # with the work go its slot and its upstream
+                if call.stream and self._ping_s:
+                    async with Pings(exchange, self._ping_s):
+                        await self._serve(exchange, call, key, arrived_at)
+                else:
+                    await self._serve(exchange, call, key, arrived_at)
         except ClientGoneError:
             return
         except GatewayError as error:
@@ -185,18 +182,6 @@ class Inference:
         except Exception:
             log.exception("a request failed")
             await exchange.fail(GatewayError("the gateway failed; its log says why"))
-
-    async def _while_client_stays(self, exchange: Exchange, call: Call, key: Key, arrived_at: float) -> None:
-        """Cancels the work in the moment in which the client leaves; with it go its slot and its upstream."""
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.TaskGroup() as group, Company(group, loop) as company:
-                company.after(WATCH_S, exchange.until_gone)
-                if call.stream and self._ping_s:
-                    company.after(self._ping_s, exchange.ping, self._ping_s)
-                await self._serve(exchange, call, key, arrived_at)
-        except BaseExceptionGroup as errors:
-            raise the_one(errors) from None
 
     async def _serve(self, exchange: Exchange, call: Call, key: Key, arrived_at: float) -> None:
         pipeline = self._pipeline()  # the configuration of this moment serves it to its end
@@ -244,15 +229,9 @@ async def _stream(exchange: Exchange, served: Served, surface: Surface) -> None:
 
 
 def the_one(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    """What a task group died of: the client's leaving before anything that its leaving caused."""
-    leaves = [leaf for error in errors.exceptions for leaf in _leaves(error)]
-    return next((leaf for leaf in leaves if isinstance(leaf, ClientGoneError)), leaves[0])
-
-
-def _leaves(error: BaseException) -> list[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
-    return [error]
+    """What a task group died of first."""
+    first = errors.exceptions[0]
+    return the_one(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 def decision_id() -> str:
