@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import socket
 from contextlib import contextmanager
 from pathlib import Path
 from signal import SIGHUP, SIGINT, SIGTERM
@@ -31,13 +32,20 @@ COUNTED_VARIABLE: Final = "PARETOGATE_COUNTED_IN"  # where they add up what they
 GARBAGE: Final = (20_000, 20, 50)  # looking through 10,000 kept decisions took a tenth of the hot path's time
 SIGNALS: Final = (SIGTERM, SIGINT)
 BACKLOG: Final = 2048  # connections that may wait to be accepted
-KEEP_ALIVE_S: Final = (
-    75  # an idle client's; load balancers close theirs after 60, and the first to close must be the client
-)
+# An idle connection is the client's to close: load balancers do so after 60 s.
+KEEP_ALIVE_S: Final = 75
+# A machine that is gone without a word is noticed in 25 s, though its client only waits. Connections inherit this.
+PROBES: Final = ((socket.TCP_KEEPIDLE, 10), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))
 
 
 class Server(uvicorn.Server):
     """Told once to stop it takes nobody in and lets answers finish, told twice it stops; either way it ends well."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for server in self.servers:
+            for listening in server.sockets:
+                probe(listening)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -79,7 +87,9 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, config: Pat
     shared = server_config("gateway.server:worker", settings, host, port, workers=workers)
     with TemporaryDirectory(prefix="paretogate-") as folder:
         os.environ[COUNTED_VARIABLE] = folder
-        Workers(shared, sockets=[shared.bind_socket()]).run()
+        listening = shared.bind_socket()
+        probe(listening)
+        Workers(shared, sockets=[listening]).run()
 
 
 def worker() -> Application:
@@ -88,6 +98,13 @@ def worker() -> Application:
     app = application(read(source, os.environ), source=source, counted_in=Path(os.environ[COUNTED_VARIABLE]))
     settle_memory()
     return app
+
+
+def probe(listening: socket.socket) -> None:
+    """Has the kernel ask silent clients of this socket whether they are still there."""
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in PROBES:
+        listening.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def settle_memory() -> None:

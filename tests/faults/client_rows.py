@@ -45,4 +45,5 @@ ROWS = [
     Row(STOPS_READING, MID_STREAM, "nothing until `timeout.total`, then the end"),
     Row(READS_SLOWLY, MID_STREAM, "the whole answer"),
     Row(VANISHES, MID_STREAM),
+    Row(VANISHES, FIRST_BYTE_W),
 ]

@@ -215,9 +215,10 @@ async def reads_slowly(stage: Stage, _: rows.Row) -> float:
         return await forgotten(stage)
 
 
-async def vanishes(_: Stage, __: rows.Row) -> float:
+async def vanishes(_: Stage, row: rows.Row) -> float:
     """In a network of its own."""
-    command = ["unshare", "--map-root-user", "--net", sys.executable, "-m", "tests.faults.vanishing"]
+    phase = "begun" if row.phase == rows.MID_STREAM else "waiting"
+    command = ["unshare", "--map-root-user", "--net", sys.executable, "-m", "tests.faults.vanishing", phase]
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     told = (await process.communicate())[0]
     assert process.returncode == 0
@@ -236,6 +237,7 @@ PLAYS: dict[tuple[str, str], Callable[[Stage, rows.Row], Awaitable[float]]] = {
     (rows.STOPS_READING, rows.MID_STREAM): stops_reading,
     (rows.READS_SLOWLY, rows.MID_STREAM): reads_slowly,
     (rows.VANISHES, rows.MID_STREAM): vanishes,
+    (rows.VANISHES, rows.FIRST_BYTE_W): vanishes,
 }
 
 
