@@ -4,8 +4,9 @@ Each part's deviation from the prior (on the logit scale) is split in two: what 
 alike, and what it says of one head against the others; each half has its own weight. A choice between models rests on
 the second half, and that one is soon wrong away from home: from the distance `edge`, which most queries at home do not
 reach, it fades within FADE to FLOOR. Where the gate hardly tells home from abroad, home too seems far: a fade that
-began at 0 would silence what is known. From `cut` on nothing but the prior counts, exactly: there the smallest
-deviation would decide, and decide badly.
+began at 0 would silence what is known. And where choosing by it, on tasks left out, would have lost to always taking
+the model that is best on average, it does not fade but is smaller for all queries, until it would not. From `cut` on
+nothing but the prior counts, exactly: there the smallest deviation would decide, and decide badly.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ HIGHEST = 3.0  # of a weight
 FADE, FLOOR = 0.5, 0.5  # of a head's own deviation; floors .4 and .5 do alike, 0 and 1 lose at home and abroad
 EDGE = 0.6  # share of the queries of random folds that are nearer than where the fade begins
 HOME = 0.97  # share of the queries of random folds that count as at home, where history tells tasks left out apart
+SHARES = (1.0, 0.8, 0.65, 0.5, 0.45, 0.4, 0.35, 0.3, 0.25, 0.2, 0.15, 0.1)  # of own deviations that may be kept
+LOSS = 1e-3  # of the mean score, that a choice by them may lose where a task was left out; or twice its standard error
 CUT = 0.5  # at least: there a query is as likely of a task left out as not
 FAR_WEIGHT = 0.5  # of a query whose task was left out, beside one of a random fold, where variance is measured
 PULL_WEIGHT, PULL_BIAS = 100.0, 20.0  # pseudo-answers that hold to the defaults, and biases to 0
@@ -101,7 +104,7 @@ def fit_stack(
     stack = Stack(gate, start, np.zeros(heads), np.array([edge]), np.array([max(CUT, cut)]), np.array(VARIANCE))
     if (~np.isnan(score)).sum() < LEAST:
         return stack
-    stack = _with_weights(stack, near, score, start > 0)
+    stack = _earned(_with_weights(stack, near, score, start > 0), far, score)
     both, target = Opinions.concatenate([near, far]), np.concatenate([score, score])
     importance = np.repeat([1.0, FAR_WEIGHT], len(score))
     away = gate(both.signals)
@@ -132,6 +135,32 @@ def _with_weights(stack: Stack, near: Opinions, score: Doubles, allowed: NDArray
     bounds = [(0.0, HIGHEST if each else 0.0) for each in allowed.ravel()] + [(-2.0, 2.0)] * heads
     found = minimize(loss, wanted, jac=True, method="L-BFGS-B", bounds=bounds).x
     return replace(stack, weight=found[:count].reshape(stack.weight.shape), bias=found[count:])
+
+
+def _earned(stack: Stack, far: Opinions, score: Doubles) -> Stack:
+    """With as much of the own deviations as a choice between heads bears where the task was left out.
+
+    A gate that cannot tell such queries from those at home leaves them a choice by noise; and the one that is taken is
+    the most over-estimated.
+    """
+    known = ~np.isnan(score)
+    distance = stack.gate(far.signals)
+
+    def won(estimate: Floats) -> Doubles:
+        taken = np.where(known, estimate, -np.inf).argmax(axis=1)
+        reward: Doubles = np.nan_to_num(score)[np.arange(len(score)), taken]
+        return reward
+
+    plain = won(np.broadcast_to(far.prior, score.shape))
+    smaller = stack
+    for share in SHARES:
+        if share < 1:  # alike near and far, as no distance tells where they are right
+            weight, bias = stack.weight * [[1.0], [share]], stack.bias * share
+            smaller = replace(stack, weight=weight, bias=bias, edge=np.ones(1))
+        gain = won(smaller.quality(far, distance)) - plain
+        if gain.mean() >= -max(LOSS, 2 * gain.std() / len(gain) ** 0.5):
+            break
+    return smaller
 
 
 def _variance(missed: Doubles, spread: Floats, mates: NDArray[np.int64], importance: Doubles) -> Doubles:

@@ -52,6 +52,30 @@ def world() -> tuple[Opinions, Opinions, Doubles, Doubles]:
 NOBODY = np.full(COUNT, -1)
 
 
+@pytest.mark.parametrize(("truth", "least", "most"), [(1, 0.9, 1.1), (-1, 0.0, 0.5)])
+def test_own_deviations_are_as_large_as_they_are_right_where_a_task_was_left_out(
+    truth: float, least: float, most: float
+) -> None:
+    rng = np.random.default_rng(1)
+    ability = np.array([0.6, 0.2, 0.0, -0.2])
+    own = rng.normal(0, 0.5, (COUNT, HEADS))
+    score = (rng.random((COUNT, HEADS)) < sigmoid(ability + own)).astype(np.float64)
+
+    def said(deviation: Doubles) -> Opinions:  # no signal tells near from far
+        return replace(
+            opinions(deviation, np.zeros((COUNT, HEADS)), 0, rng),
+            prior=np.broadcast_to(ability, (COUNT, HEADS)).astype(np.float32),
+            tasks=sigmoid(ability + deviation),
+            near=sigmoid(ability + deviation),
+        )
+
+    near, right = said(own), fit_stack(said(own), said(own), score, partner=NOBODY)
+    found = fit_stack(near, said(truth * own), score, partner=NOBODY)
+    kept = found.weight[1].sum() / right.weight[1].sum()
+    assert least <= kept <= most
+    np.testing.assert_allclose(found.weight[0], right.weight[0], atol=0.05)
+
+
 def test_near_estimates_are_right_and_calibrated(world: tuple[Opinions, Opinions, Doubles, Doubles]) -> None:
     near, far, score, chance = world
     quality, _, _ = fit_stack(near, far, score, partner=NOBODY)(near)
