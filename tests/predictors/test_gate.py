@@ -11,18 +11,17 @@ from predictors.gate import fit_gate
 RNG = np.random.default_rng(0)
 NEAR = RNG.normal((3, 0), 1, (400, 2)).astype(np.float32)
 FAR = RNG.normal(size=(400, 2)).astype(np.float32)
+GATE = fit_gate(NEAR, FAR)
 
 
 def test_it_tells_what_it_was_shown() -> None:
-    gate = fit_gate(NEAR, FAR)
-    assert gate(FAR).mean() - gate(NEAR).mean() > 0.5
+    assert GATE(FAR).mean() - GATE(NEAR).mean() > 0.5
 
 
 @given(st.floats(0, 5), st.floats(0, 5))
 def test_less_alike_is_never_less_far(one: float, other: float) -> None:
-    gate = fit_gate(NEAR, FAR)
     place = np.array([[0.5, 0.5]], np.float32)
-    assert gate(place) >= gate(place + np.array([[one, other]], np.float32))
+    assert GATE(place) >= GATE(place + np.array([[one, other]], np.float32))
 
 
 def test_a_signal_of_the_wrong_sign_is_left_out() -> None:
