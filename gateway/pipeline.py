@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING, Final
 
@@ -168,7 +167,7 @@ class Pipeline:
         deadline = min(query.deadline_at, query.arrived_at + self._max_wait_s)
         if (caller := self.callers.model_of(query)) in models:
             models = (caller,)
-        return replace(query, models=models, deadline_at=deadline)
+        return query.admitted(models, deadline)
 
     @property
     def routes(self) -> Mapping[str, Route]:
@@ -219,7 +218,7 @@ class Pipeline:
             return await self._batcher.place(decision, excluded=excluded)
         # the endpoint that failed may have used up all the time that a query waits for room
         deadline = min(decision.query.patient_until, self._now() + self._max_wait_s)
-        decision.query = replace(decision.query, deadline_at=deadline)
+        decision.query = decision.query.admitted(decision.query.models, deadline)
         try:
             return await self._batcher.place(decision, excluded=excluded)
         except (NoHeadroomError, NoHealthyEndpointError) as refusal:

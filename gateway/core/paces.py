@@ -7,6 +7,7 @@ nothing would be sent there and nobody would ever learn better.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite, isnan
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -90,15 +91,17 @@ class Paces:
             now: when it ended.
         """
         self._answers[index] += 1
+        step = max(NEWEST, 1 / self._answers.item(index))
         prefill = (usage.input_tokens - usage.cached_tokens) / PREFILL_RATE
         if first_s < total_s:
-            self._follow(self._overhead, index, max(0.0, first_s - prefill))
-        known = self._overhead[index] if np.isfinite(self._overhead[index]) else 0.0
+            _follow(self._overhead, index, max(0.0, first_s - prefill), step)
+        known = self._overhead.item(index)
+        known = known if isfinite(known) else 0.0
         decoding = total_s - first_s if first_s < total_s else total_s - prefill - known
-        self._follow(self._per_token, index, max(0.0, decoding) / max(1, usage.output_tokens))
-        self._follow(self._crowd, index, running)
-        self._follow(self._input, index, usage.input_tokens)
-        self._follow(self._output, index, usage.output_tokens)
+        _follow(self._per_token, index, max(0.0, decoding) / max(1, usage.output_tokens), step)
+        _follow(self._crowd, index, running, step)
+        _follow(self._input, index, usage.input_tokens, step)
+        _follow(self._output, index, usage.output_tokens, step)
         self._seen[index] = now
 
     def known(self, indices: Sequence[int]) -> bool:
@@ -146,10 +149,10 @@ class Paces:
         seconds: Floats = seconds_to_start(traffic, slot_seconds(pace, traffic)) + service
         return seconds
 
-    def _follow(self, means: Floats, index: int, value: float) -> None:
-        if np.isnan(means[index]):
-            means[index] = value
-        means[index] += max(NEWEST, 1 / float(self._answers[index])) * (value - means[index])
+
+def _follow(means: Floats, index: int, value: float, step: float) -> None:
+    mean = means.item(index)  # a plain number: arithmetic with NumPy's takes ten times as long
+    means[index] = value if isnan(mean) else mean + step * (value - mean)
 
 
 def _blend(own: Floats, trust: Floats, default: float) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,8 @@ class DecisionLog:
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._decisions: dict[str, Decision] = {}
+        # a plain dict looks for its oldest among all that have left since it last grew
+        self._decisions: OrderedDict[str, Decision] = OrderedDict()
         self._scores: dict[str, float] = {}
 
     def __len__(self) -> int:
@@ -24,8 +26,7 @@ class DecisionLog:
         """A query has been admitted."""
         self._decisions[decision.query.id] = decision
         if len(self._decisions) > self._size:
-            oldest = next(iter(self._decisions))
-            del self._decisions[oldest]
+            oldest, _ = self._decisions.popitem(last=False)
             self._scores.pop(oldest, None)
 
     def find(self, decision_id: str) -> Decision | None:

@@ -7,7 +7,7 @@ value, and a key that was sent twice reaches the upstream once: we and the upstr
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
@@ -59,8 +59,7 @@ LIST: Final = msgspec.json.Decoder(list[msgspec.Raw] | None)
 USAGE_ASKED: Final = msgspec.Raw(b"true")
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """One request, read."""
 
     surface: Surface
