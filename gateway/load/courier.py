@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from gateway.load.background import background
 from gateway.load.exchange import KEEP, LEAVE, SCRIPT, WRITE, heard
-from gateway.load.redis_link import LinkError, RedisLink
+from gateway.load.redis_link import LinkError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from gateway.load.exchange import Names
     from gateway.load.outbox import Outbox
+    from gateway.load.redis_link import RedisLink
 
 FIRST_RETRY_S, LAST_RETRY_S = 0.05, 0.5
 BLINK_S = 0.2  # so short an absence may have been our own, and the others never noticed
@@ -58,12 +59,19 @@ class Courier:
     """
 
     def __init__(
-        self, outbox: Outbox, names: Names, url: str, *, lease_s: float, budget_s: float, observer: Observer
+        self,
+        outbox: Outbox,
+        names: Names,
+        mouth: RedisLink,
+        ear: RedisLink,
+        *,
+        lease_s: float,
+        observer: Observer,
     ) -> None:
         self._outbox = outbox
         self._names = names
-        self._mouth = RedisLink(url, budget_s)
-        self._ear = RedisLink(url, budget_s)
+        self._mouth = mouth
+        self._ear = ear
         self._lease_s = lease_s
         self._observer = observer
         self._turn = 0

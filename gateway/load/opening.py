@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.load.allowance import MemoryAllowances
+from gateway.load.doubt import Doubt
 from gateway.load.kept_sums import KeptSums
 from gateway.load.memory import MemoryLoadBook
 from gateway.load.sums import MemorySums
@@ -56,10 +57,20 @@ async def opened(
 
     async with AsyncExitStack() as stack:
         prefix, budget_s = settings.prefix, settings.answer_ms / 1000
+        doubt = Doubt()
         book = RedisLoadBook(
-            capacities, url, now, prefix=prefix, lease_s=settings.lease_s, budget_s=budget_s, observer=observer
+            capacities,
+            url,
+            now,
+            prefix=prefix,
+            lease_s=settings.lease_s,
+            budget_s=budget_s,
+            observer=observer,
+            doubt=doubt,
         )
-        allowances = RedisAllowances(url, now, wall, prefix=prefix, budget_s=budget_s, replicas=lambda: book.replicas)
+        allowances = RedisAllowances(
+            url, now, wall, prefix=prefix, budget_s=budget_s, replicas=lambda: book.replicas, doubt=doubt
+        )
         yield Stores(
             await stack.enter_async_context(book),
             book.sums,

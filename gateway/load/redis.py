@@ -17,6 +17,7 @@ from gateway.load.courier import Courier, Unobserved
 from gateway.load.exchange import Names
 from gateway.load.ledger import Ledger
 from gateway.load.outbox import Outbox
+from gateway.load.redis_link import RedisLink
 from gateway.load.redis_sums import RedisSums
 from gateway.load.waiters import Waiters
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from gateway.domain import Capacity
     from gateway.load.base import Claim, Foreign, Remaining
     from gateway.load.courier import Observer
+    from gateway.load.doubt import Doubt
 
 LEASE_S = 15.0
 BUDGET_S = 0.05  # for one exchange; a query must not feel more of a stalled Redis than this, and that only once
@@ -44,6 +46,7 @@ class RedisLoadBook:
         lease_s: after which the leases of a replica that died are free again.
         budget_s: what one exchange may take.
         observer: told of every exchange and of every change of the view.
+        doubt: shared with whoever else talks to that server for the same queries.
     """
 
     def __init__(
@@ -56,13 +59,19 @@ class RedisLoadBook:
         lease_s: float = LEASE_S,
         budget_s: float = BUDGET_S,
         observer: Observer | None = None,
+        doubt: Doubt | None = None,
     ) -> None:
         names = Names(prefix, secrets.token_hex(6))
         self._ledger = Ledger(capacities)
         self._waiters = Waiters()
         self._outbox = Outbox(self._ledger, names, clock, self._waiters)
         self._courier = Courier(
-            self._outbox, names, url, lease_s=lease_s, budget_s=budget_s, observer=observer or Unobserved()
+            self._outbox,
+            names,
+            RedisLink(url, budget_s, doubt),
+            RedisLink(url, budget_s),
+            lease_s=lease_s,
+            observer=observer or Unobserved(),
         )
         self.sums = RedisSums(url, prefix, budget_s)  # shared by the same replicas, through a connection of its own
         self._stack = AsyncExitStack()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from gateway.core.allowance import Tally
     from gateway.domain import Key
+    from gateway.load.doubt import Doubt
 
 SCRIPT = Script(files("gateway.load").joinpath("allowance.lua").read_text(encoding="utf-8"))
 RETRY_S: Final = 0.5
@@ -110,8 +111,9 @@ class RedisAllowances:
         prefix: str,
         budget_s: float,
         replicas: Callable[[], int],
+        doubt: Doubt | None = None,
     ) -> None:
-        self._link = RedisLink(url, budget_s)
+        self._link = RedisLink(url, budget_s, doubt)
         self._clock = clock
         self._wall = wall
         self._tag = f"{{{prefix}}}:key"

@@ -15,6 +15,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
 from gateway.errors import ConfigurationError
+from gateway.load.doubt import Doubt
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -48,9 +49,10 @@ class RedisLink:
     Args:
         url: redis://, rediss:// or unix://; several, comma-separated, are tried in turn.
         budget_s: what a call may take, once the connection is open.
+        doubt: shared with other links to the same server.
     """
 
-    def __init__(self, url: str, budget_s: float) -> None:
+    def __init__(self, url: str, budget_s: float, doubt: Doubt | None = None) -> None:
         self._seeds = [part.strip() for part in url.split(",")]
         try:
             for seed in self._seeds:
@@ -58,11 +60,14 @@ class RedisLink:
         except ValueError as error:
             raise ConfigurationError(f"the address of Redis cannot be used: {error}") from None
         self._budget_s = budget_s
+        self._doubt = doubt or Doubt()
         self._moved_to: dict[str, Any] = {}
         self._connection: Any = None
 
     async def run(self, script: Script, keys: Sequence[str], *args: bytes | str) -> Any:  # noqa: ANN401 - as Redis says
-        """What the script returns. Raises LinkError."""
+        """What the script returns. Raises LinkError; at once when another link was just left without an answer."""
+        if self._doubt.fresh:
+            raise LinkError("it has just left another exchange without an answer")
         try:
             return await self._run(script, keys, args)
         except LinkError:
@@ -79,7 +84,7 @@ class RedisLink:
                 kind, _, said = await connection.read_response(timeout=None)
                 yield said.decode() if kind == b"message" else ""
         except (RedisError, OSError, TimeoutError) as error:
-            raise self._doubt(error) from error
+            raise self._failed(error) from error
         finally:
             await self.close()
 
@@ -110,19 +115,21 @@ class RedisLink:
     async def _run(self, script: Script, keys: Sequence[str], args: Sequence[bytes | str]) -> Any:  # noqa: ANN401
         try:
             connection = self._connection or await self._connect()
-            async with _within(self._budget_s):
+            async with _within(self._budget_s, self._doubt):
                 try:
                     return await _call(connection, "EVALSHA", script.digest, len(keys), *keys, *args)
                 except NoScriptError:
                     return await _call(connection, "EVAL", script.text, len(keys), *keys, *args)
         except (RedisError, OSError, TimeoutError) as error:
             await self.close()
-            raise self._doubt(error) from error
+            if isinstance(error, TimeoutError):
+                self._doubt.spread()
+            raise self._failed(error) from error
         except asyncio.CancelledError:
             await self.close()  # else the next call would read this one's answer
             raise
 
-    def _doubt(self, error: Exception) -> LinkError:
+    def _failed(self, error: Exception) -> LinkError:
         """Decides where to connect next: the node that a redirection names, else the next configured address."""
         moved = None if self._moved_to else REDIRECTION.search(str(error))
         if moved:
@@ -134,17 +141,23 @@ class RedisLink:
 
 
 @asynccontextmanager
-async def _within(budget_s: float) -> AsyncIterator[None]:
+async def _within(budget_s: float, doubt: Doubt | None = None) -> AsyncIterator[None]:
     """A timeout that does not blame the server for our own sleep.
 
     A loop that was held up finds the answer and the alarm at the same time, and would hear the alarm first. So the
-    last fifth of the budget begins only when the loop is there to read.
+    last fifth of the budget begins only when the loop is there to read. A doubt that spreads ends all of it.
     """
     loop = asyncio.get_running_loop()
+
+    def last_fifth() -> None:
+        if not limit.expired():
+            limit.reschedule(loop.time() + 0.2 * budget_s)
+
     async with asyncio.timeout(None) as limit:
-        timer = loop.call_later(0.8 * budget_s, lambda: limit.reschedule(loop.time() + 0.2 * budget_s))
+        timer = loop.call_later(0.8 * budget_s, last_fifth)
         try:
-            yield
+            with (doubt or Doubt()).ending(limit):
+                yield
         finally:
             timer.cancel()
 

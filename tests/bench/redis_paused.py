@@ -66,46 +66,61 @@ async def shared(callers: list[Callers]) -> bool:
     return all(["paretogate_load_shared 1.0" in await each.metrics() for each in callers])
 
 
-async def measure(stages: list[Stage], server: RedisServer, seconds: float) -> list[Figure]:
+async def pause(callers: list[Callers], server: RedisServer, seconds: float, started: float) -> tuple[float, ...]:
+    """When it was stopped, when it went on, and when the view was shared again."""
+    clock = asyncio.get_running_loop().time
+    await asyncio.sleep(BEFORE_S)
+    server.pause()
+    paused = clock() - started
+    await asyncio.sleep(seconds)
+    server.resume()
+    resumed = clock() - started
+    await until(lambda: shared(callers), within=30)
+    return paused, resumed, clock() - started
+
+
+async def measure(stages: list[Stage], server: RedisServer, asked: argparse.Namespace) -> list[Figure]:
     loop, seen = asyncio.get_running_loop(), Seen()
     callers = [Callers(stage.url, TOKEN) for stage in stages]
     await crowd(callers, 5.0, Seen())  # connections are opened, code is loaded
     async with asyncio.TaskGroup() as group:
         started = loop.time()
-        group.create_task(crowd(callers, BEFORE_S + seconds + AFTER_S, seen))
-        await asyncio.sleep(BEFORE_S)
-        server.pause()
-        paused = loop.time() - started
-        await asyncio.sleep(seconds)
-        server.resume()
-        resumed = loop.time() - started
-        await until(lambda: shared(callers), within=30)
-        back = loop.time() - started
+        group.create_task(crowd(callers, asked.pauses * (BEFORE_S + asked.seconds) + AFTER_S, seen))
+        pauses = [await pause(callers, server, asked.seconds, started) for _ in range(asked.pauses)]
     held = [await stage.idle() for stage in stages]
     for stage in stages:
         stage.faultless()
-    usual = seen.between(0, paused - 0.2)
-    first, later = seen.between(paused, paused + 1), seen.between(paused + 1, resumed)
+
+    def gathered(spans: list[tuple[float, float]]) -> list[float]:
+        return [seconds for start, end in spans for seconds in seen.between(start, end)]
+
+    usual = gathered([(paused - BEFORE_S + AFTER_S, paused - 0.2) for paused, _, _ in pauses])
+    first = gathered([(paused, paused + 1) for paused, _, _ in pauses])
+    later = gathered([(paused + 1, resumed) for paused, resumed, _ in pauses])
+    after = gathered([(resumed, back) for _, resumed, back in pauses])
     before = p99_ms(usual)
     return [
         Figure("queries", sum(seen.ends.values())),
         Figure("failed", sum(seen.ends.values()) - seen.ends["answered"], at_most=0),
         Figure("before: p50", 1e3 * share_of(usual, 0.5), "ms"),
         Figure("before: p99", before, "ms"),
+        Figure("first second: queries", len(first)),
         Figure("first second: p99", p99_ms(first), "ms"),
         Figure("first second: added to p99", p99_ms(first) - before, "ms", at_most=60),
+        Figure("first second: the slowest", 1e3 * max(first), "ms"),
         Figure("from then on: p50", 1e3 * share_of(later, 0.5), "ms"),
         Figure("from then on: p99", p99_ms(later), "ms"),
         Figure("from then on: added to p99", p99_ms(later) - before, "ms", at_most=5),
-        Figure("after it went on: p99", p99_ms(seen.between(resumed, back + AFTER_S)), "ms"),
-        Figure("shared again after", back - resumed, "s", at_most=2),
+        Figure("after it went on: p99", p99_ms(after), "ms"),
+        Figure("shared again after, at most", max(back - resumed for _, resumed, back in pauses), "s", at_most=2),
         Figure("leases left", sum(held), at_most=0),
     ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=30.0, help="for which Redis is stopped")
+    parser.add_argument("--seconds", type=float, default=30.0, help="for which Redis is stopped, each time")
+    parser.add_argument("--pauses", type=int, default=3, help="how often: each has a first second of some 60 queries")
     asked = parser.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -124,7 +139,7 @@ def main() -> None:
         tree["endpoints"][0] |= each
         tree["routes"] = [route]
         stages = [stack.enter_context(gateway(folder, tree, upstream, token=TOKEN)) for _ in range(2)]
-        figures = uvloop.run(measure(stages, server, asked.seconds))
+        figures = uvloop.run(measure(stages, server, asked))
     conclude(figures)
 
 
