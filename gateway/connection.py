@@ -104,7 +104,7 @@ class Answering:
         """
         cycle = self._cycle
         if cycle.response_started or cycle.disconnected:
-            await cycle.send(message)
+            await self._go_on(message)
         elif message["type"] == "http.response.start":
             if self._head is not None:
                 raise RuntimeError("an answer begins once")
@@ -115,6 +115,19 @@ class Answering:
             if cycle.flow.write_paused:
                 await cycle.flow.drain()
             self._begin(self._head, message.get("body", b""), more=message.get("more_body", False))
+
+    async def _go_on(self, message: ASGISendEvent) -> None:
+        """A stream's next chunk, which is most of what is sent; all else is uvicorn's."""
+        cycle = self._cycle
+        ready = cycle.chunked_encoding and not (
+            cycle.response_complete or cycle.disconnected or cycle.flow.write_paused
+        )
+        if ready and message["type"] == "http.response.body" and message.get("more_body"):
+            body = message.get("body", b"")
+            if body and cycle.scope["method"] != "HEAD":
+                cycle.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
+        else:
+            await cycle.send(message)
 
     def _lines(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
         """Status line and headers. What they say of the body's length is noted in the cycle."""

@@ -104,42 +104,44 @@ class Reply:
             UpstreamError: it was cut, stalled or failed on the way.
         """
         yield self.first
-        if self._events is None:
+        events, name = self._events, self.endpoint.name
+        if events is None:
             return
-        name = self.endpoint.name
-        async for chunk in self._rest(self._events):
-            yield chunk
-            if self._events.error:
-                raise UpstreamToldError(f"{name} failed in the middle of its answer", endpoint=name)
-        if not self.whole:
-            raise UpstreamError(f"{name} ended in the middle of its answer", endpoint=name)
-
-    async def _rest(self, events: EventStream) -> AsyncIterator[bytes]:
-        content, name = self._answer.content, self.endpoint.name
-        while True:
-            self._guard.allow(self.endpoint.timeouts.idle)
-            try:
-                chunk = await content.readany()
-            except aiohttp.ClientError as error:
-                raise UpstreamError(f"{name} broke off in the middle of its answer", endpoint=name) from error
-            self._guard.allow(None)  # a slow client is not the upstream's fault
-            ready = events.feed(chunk) if chunk else events.flush()
+        more = True
+        while more and not events.done:
+            chunk = await self._next()
+            more = bool(chunk)
+            ready = events.feed(chunk) if more else events.flush()
             if events.error:
                 ready = self._answer.secrets.without(ready)
             if ready:
                 yield ready
-            if not chunk:
-                return
+            if events.error:
+                raise UpstreamToldError(f"{name} failed in the middle of its answer", endpoint=name)
             if events.garbled:
                 raise UpstreamError(f"{name} sent an event that is no text", endpoint=name)
-            if events.done:
-                await self._linger(content)
-                return
             if events.overflowing:
                 raise UpstreamError(f"{name} sent an endless event", endpoint=name)
+        if events.done:
+            await self._linger()
+        if not events.whole:
+            raise UpstreamError(f"{name} ended in the middle of its answer", endpoint=name)
 
-    async def _linger(self, content: aiohttp.StreamReader) -> None:
+    async def _next(self) -> bytes:
+        """What comes next of the body; empty at its end. Only the upstream is timed, no slow client."""
+        guard = self._guard
+        guard.allow(self.endpoint.timeouts.idle)
+        try:
+            chunk: bytes = await self._answer.content.readany()
+        except aiohttp.ClientError as error:
+            name = self.endpoint.name
+            raise UpstreamError(f"{name} broke off in the middle of its answer", endpoint=name) from error
+        guard.allow(None)
+        return chunk
+
+    async def _linger(self) -> None:
         """The answer is whole; a moment for its end to come too, so that the connection can be used again."""
+        content = self._answer.content
         if content.at_eof():
             return
         with suppress(TimeoutError, aiohttp.ClientError):

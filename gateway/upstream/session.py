@@ -14,7 +14,7 @@ from gateway.core.reports import Report, read_report
 from gateway.errors import UpstreamError
 from gateway.upstream.guard import Guard
 from gateway.upstream.reply import Begun, Reply
-from gateway.upstream.wire import Address, Answer, post
+from gateway.upstream.wire import Address, Answer, Connector, post
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping
@@ -75,8 +75,7 @@ class Upstream:
         self._addresses: dict[tuple[str, str], Address] = {}
 
     async def __aenter__(self) -> Self:
-        # Leases limit what is in flight; a second limit here would only hide load from them.
-        self._connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30, ttl_dns_cache=60)
+        self._connector = Connector()
         return self
 
     async def __aexit__(self, *exc: object) -> None:

@@ -6,9 +6,11 @@ of a query. An endpoint's are always the same but for a few bytes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Final, cast
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import HttpProcessingError
 from yarl import URL
 
@@ -32,6 +34,22 @@ INFORMATIONAL: Final = frozenset(range(100, 200)) - {SWITCHED}  # heads that ano
 NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None)  # the guard's is for the whole answer
 # answers are read as bytes, so they are to come as such; some providers refuse clients without a name
 SENT_ALWAYS: Final = {"accept": "*/*", "accept-encoding": "identity", "user-agent": f"paretogate/{__version__}"}
+
+
+class Protocol(ResponseHandler):
+    """aiohttp's. It runs its parser and asks its transport to go on at every read (3.14), though nothing was paused."""
+
+    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - aiohttp's signature
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
+
+class Connector(aiohttp.TCPConnector):
+    """Connections to all upstreams. Leases limit what is in flight: a second limit would only hide load from them."""
+
+    def __init__(self) -> None:
+        super().__init__(limit=0, keepalive_timeout=30, ttl_dns_cache=60)
+        self._factory = cast("partial[ResponseHandler]", partial(Protocol, loop=self._loop))
 
 
 class Address:
