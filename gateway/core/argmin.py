@@ -6,10 +6,30 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gateway.core.problem import HELD
+from gateway.core.problem import HELD, SCORE_LIMIT, UNKNOWN
 
 if TYPE_CHECKING:
-    from gateway.core.problem import Bools, Ints
+    from gateway.core.problem import Bools, Ints, Problem
+
+
+def clear_best(problem: Problem) -> Ints | None:
+    """(Q,) each query's own best where nothing stands against it, which is so for most queries: None where it may.
+
+    There every query has one cheapest place, at a sane price below that of waiting, and no endpoint is filled. No price
+    of being held, no penalty and no shadow is needed to see that this is the optimum and that no slot is worth money.
+    """
+    queries, endpoints = problem.shape
+    if not queries or not endpoints:
+        return None
+    price = np.where(problem.allowed, problem.score, UNKNOWN)
+    choice: Ints = price.argmin(axis=1)
+    best = price[np.arange(queries), choice]
+    if np.count_nonzero(price == best[:, None]) > queries:
+        return None
+    below = np.where(problem.may_hold, np.minimum(problem.hold, SCORE_LIMIT), SCORE_LIMIT)
+    if not ((best >= -SCORE_LIMIT) & (best < below)).all():
+        return None
+    return choice if (np.bincount(choice, minlength=endpoints) < problem.slots).all() else None
 
 
 def own_best(price: Ints, slots: Ints) -> Ints:

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from gateway.core.argmin import clear_best
 from gateway.core.assignment import Step
 from gateway.core.ladder import at_once, separable, solve
 from gateway.core.problem import HELD, NANO, UNKNOWN, Problem, nano_dollars
@@ -77,6 +78,23 @@ def test_the_answer_without_a_solver_keeps_every_row(mix: str) -> None:
         assert dataclasses.astuple(reached) >= dataclasses.astuple(best)
         if reached.without_room == best.without_room:
             assert answer.bound <= best.objective or best.missing_quality
+
+
+def test_the_short_way_to_the_first_rung_ends_where_the_long_one_does() -> None:
+    short = 0
+    for seed in range(500):
+        drawn = small(seed)
+        if seed % 4 == 0:
+            drawn.score[:1, :1] = (UNKNOWN, -(2**50))[seed % 8 == 0]  # a fault, which is never chosen
+        for extra in (0, 2):
+            problem = dataclasses.replace(drawn, slots=drawn.slots + extra)
+            answer, whole = separable(problem), solve(problem, budget_s=5.0)
+            assert (answer is not None) is (whole.step is Step.ARGMIN), seed
+            if answer is not None:
+                for field in dataclasses.fields(answer):
+                    assert np.array_equal(getattr(answer, field.name), getattr(whole, field.name)), (seed, field.name)
+                short += clear_best(problem) is not None
+    assert short > 20
 
 
 def test_one_more_slot_saves_what_its_shadow_says() -> None:
