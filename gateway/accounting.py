@@ -169,7 +169,7 @@ class Accounts:
         """What it was predicted to cost at the cheapest, at the best, and at the one that it would choose alone."""
         if decision.query.target not in self._fleet.routes:
             return
-        columns = [self._fleet.model_index[name] for name in decision.query.models]
+        columns = self._fleet.columns_of(decision.query.models)
         costs, quality = decision.estimate.cost_usd[columns], decision.estimate.quality[columns]
         answers.cheapest.inc(float(costs.min()))
         answers.best.inc(float(costs[np.argmax(quality)]))

@@ -33,12 +33,13 @@ def within_reach(batch: Sequence[Waiter[T]], fleet: Fleet, places: Ints, now: fl
     room: dict[tuple[tuple[str, ...], tuple[int, ...]], int] = {}
     ahead: Counter[tuple[tuple[str, ...], tuple[int, ...]]] = Counter()
     near: list[Waiter[T]] = []
+    free_at = places.tolist()
     for waiter in batch:
         query = waiter.query
         group = (query.models, waiter.excluded)
         if group not in room:
-            mine = set(fleet.endpoints_of(query.models)).difference(waiter.excluded)
-            room[group] = sum(int(places[index]) for index in mine)
+            mine = fleet.endpoints_of(query.models)
+            room[group] = sum(free_at[index] for index in mine if index not in waiter.excluded)
         free = room[group]
         rivals = 1 if query.target in fleet.model_index else RIVALS
         is_new, is_impatient = waiter.decision.ask is None, waiter.review_at <= now

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
     from gateway.core.problem import Bools
     from gateway.domain import Endpoint, Model, Route
+
+
+SELECTIONS: Final = 1_024  # sets of models whose indices are kept: far more than routes and filters make
 
 
 class Fleet:
@@ -38,16 +42,27 @@ class Fleet:
             name: np.array([i for i, e in enumerate(self.endpoints) if e.model == name], dtype=np.intp)
             for name in self.model_index
         }
+        # the same few sets come with every query; what is kept for them is never written to
+        self.model_mask = lru_cache(SELECTIONS)(self._model_mask)
+        self.columns_of = lru_cache(SELECTIONS)(self._columns_of)
+        self.endpoints_of = lru_cache(SELECTIONS)(self._endpoints_of)
 
-    def model_mask(self, names: Sequence[str]) -> Bools:
+    def _model_mask(self, names: tuple[str, ...]) -> Bools:
         """(M,) which models are named."""
         mask = np.zeros(len(self.models), dtype=np.bool_)
-        mask[[self.model_index[name] for name in names]] = True
+        mask[self.columns_of(names)] = True
+        mask.flags.writeable = False
         return mask
 
-    def endpoints_of(self, models: Sequence[str]) -> list[int]:
+    def _columns_of(self, names: tuple[str, ...]) -> NDArray[np.intp]:
+        """Their indices, in the order of the names."""
+        columns = np.array([self.model_index[name] for name in names], dtype=np.intp)
+        columns.flags.writeable = False
+        return columns
+
+    def _endpoints_of(self, names: tuple[str, ...]) -> tuple[int, ...]:
         """The endpoints that serve any of the models."""
-        return [int(index) for name in models for index in self.endpoints_of_model[name]]
+        return tuple(int(index) for name in dict.fromkeys(names) for index in self.endpoints_of_model[name])
 
     def candidates(self, target: str) -> tuple[str, ...]:
         """The served models behind a route's or a model's name; empty when nothing has that name."""
