@@ -17,7 +17,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import replace
 from math import exp, floor, inf, log, sqrt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -28,11 +28,11 @@ from gateway.domain import MaxCost, MinQuality, Tradeoff
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import ArrayLike
-
     from gateway.core.curve import Curve
     from gateway.core.problem import Floats
     from gateway.domain import Objective
+
+    Amounts: TypeAlias = Sequence[float] | Floats
 
 __all__ = ["Promise", "Sums", "spread"]
 
@@ -54,9 +54,7 @@ BATCHES = 1.25  # no fewer than these batches: at less than half of one, paying 
 MOST_DEBT = 25.0  # queries of quality 1; an end of the curve cannot wind it up further
 EARLY_DEBT, DEBT_SHARE = 5.0, 0.01  # at first so many, and this share of n: a spell of easy traffic is not to be spent
 DEARER, CHEAPER = 1.5, 4.0  # paying off moves the multiplier up and down by these factors at most
-ORDINARY = (
-    2.0  # standard deviations of a debt that chance makes; one k times that may move it by the factors' k-th power
-)
+ORDINARY = 2.0  # standard deviations of a debt that chance makes; one k times that may move it by the k-th power
 DEAREST = 10.0  # times the curve's own multiplier: quality that costs more was never promised
 TRADEOFF_REACH = 3.0  # a trade-off's multiplier stays within this factor of its curve's
 
@@ -68,14 +66,14 @@ BILL_CREDIT = 10.0  # queries at the budget; what bills leave unspent beyond tha
 CREDIT = 3.0  # standard deviations of the debt; what is left unspent beyond them is forgotten
 
 
-def spread(served: int, count: int) -> Floats:
-    """(count,) numbers in [0, 1), evenly spread within a batch and over batches.
+def spread(served: int, count: int) -> list[float]:
+    """So many numbers in [0, 1), evenly spread within a batch and over batches.
 
     Args:
         served: How many queries this replica has decided before.
         count: How many it is about to decide.
     """
-    return np.asarray((served + np.arange(count)) * GOLDEN % 1.0, dtype=np.float64)
+    return [(served + place) * GOLDEN % 1.0 for place in range(count)]
 
 
 class Promise:
@@ -86,18 +84,17 @@ class Promise:
         self._learns = isinstance(objective, MinQuality)
         # 0 is the cheapest whatever a query is like, not only for those that are like the sample
         cheapest = isinstance(objective, Tradeoff) and objective.level == 0
-        self._multiplier = np.full_like(curve.multiplier, LEAST_MULTIPLIER) if cheapest else curve.multiplier
-        self._log = np.log(curve.multiplier)
-        self._logs: list[float] = self._log.tolist()
-        self._low, self._high = 0.0, float(len(curve.multiplier) - 1)
+        prices = np.full_like(curve.multiplier, LEAST_MULTIPLIER) if cheapest else curve.multiplier
         self._of_cost = isinstance(objective, MaxCost)
+        # lists, because arrays take five times as long to read one number from
+        self._prices: list[float] = prices.tolist()
+        self._logs: list[float] = np.log(curve.multiplier).tolist()
+        self._marks: list[float] = (curve.cost_usd if self._of_cost else curve.predicted).tolist()
+        self._asked = (Sums(), -1, 0.0)
+        self._low, self._high = 0.0, float(len(curve.multiplier) - 1)
         if isinstance(objective, MaxCost):
-            self._axis = curve.cost_usd
-            self._marks: list[float] = self._axis.tolist()
             self._within_budget(objective.usd_per_1k / WINDOW)
         else:
-            self._axis = curve.predicted
-            self._marks = self._axis.tolist()
             self._high = float(curve.last)
             self._at = self._position_of(objective)
             self._goal = self._read(curve.predicted, self._at)
@@ -125,9 +122,9 @@ class Promise:
 
     def multiplier(self, sums: Sums) -> float:
         """USD per unit of quality, as a query on its own would get it."""
-        return float(self._multiplier[round(self._position(sums, 1))])
+        return self._prices[round(self._placed_at(sums, 1))]
 
-    def multipliers(self, sums: Sums, draws: ArrayLike) -> Floats:
+    def multipliers(self, sums: Sums, draws: Sequence[float]) -> Floats:
         """USD per unit of quality for each query of the next batch.
 
         Where the curve jumps, no single multiplier gives the goal: then some queries take the knot below and the
@@ -137,11 +134,10 @@ class Promise:
             sums: What the route remembers.
             draws: (Q,) from `spread`.
         """
-        draws = np.asarray(draws, dtype=np.float64)
-        knots = np.floor(self._position(sums, len(draws)) + draws).astype(np.int64)
-        return self._multiplier[np.minimum(knots, int(self._high))]
+        at, last = self._placed_at(sums, len(draws)), int(self._high)
+        return np.array([self._prices[min(floor(at + draw), last)] for draw in draws])
 
-    def delta(self, sums: Sums, quality: ArrayLike, cost: ArrayLike, *, displaced: bool = False) -> Sums:
+    def delta(self, sums: Sums, quality: Amounts, cost: Amounts, *, displaced: bool = False) -> Sums:
         """What a decided batch adds to the sums.
 
         Args:
@@ -152,16 +148,15 @@ class Promise:
                 same, within the limits of a debt: forgiving it missed promises by up to 3 points where dearer models
                 still had room (docs/adr/0008-shortage-is-owed.md).
         """
-        count = np.size(quality)
-        came = float(np.sum(cost if self._of_cost else quality))
-        foreseen = came if displaced else count * self._read(self._axis, self._position(sums, count))
+        count, gained, spent = len(quality), float(sum(quality)), float(sum(cost))
+        came = spent if self._of_cost else gained
         delta = Sums(
             n=count,
-            quality=float(np.sum(quality)),
-            cost=float(np.sum(cost)),
+            quality=gained,
+            cost=spent,
             steered=0.0 if displaced else count,
             aimed=count * self._aim(sums),
-            foreseen=foreseen,
+            foreseen=came if displaced else count * self._read(self._marks, self._placed_at(sums, count)),
         )
         return self._within_limits(sums.add(delta), delta)
 
@@ -204,9 +199,15 @@ class Promise:
         early = inf if self._of_cost else EARLY_DEBT + DEBT_SHARE * after.n
         kept = min(max(debt, -self._most_debt, -early), self._credit, early)
         if not self._of_cost:
-            return replace(delta, aimed=delta.aimed + kept - debt)
+            return delta if kept == debt else replace(delta, aimed=delta.aimed + kept - debt)
         kept_billed = min(max(billed, -self._most_debt), self._bill_credit)
         return replace(delta, aimed=delta.aimed + kept - debt, forgiven=kept_billed - billed - (kept - debt))
+
+    def _placed_at(self, sums: Sums, count: int) -> float:
+        """The position, remembered: it is asked for a batch's multipliers, and again for what the batch adds."""
+        if self._asked[:2] != (sums, count):
+            self._asked = (sums, count, self._position(sums, count))
+        return self._asked[2]
 
     def _position(self, sums: Sums, count: int) -> float:
         """Where on the curve the next `count` queries are placed, in knots."""
@@ -246,7 +247,7 @@ class Promise:
 
     def _reach(self, at: float, down: float, up: float) -> tuple[float, float]:
         """Positions whose multipliers are within these factors of `at`, and at least the knots on either side."""
-        here, knot = self._read(self._log, at), floor(at)
+        here, knot = self._read(self._logs, at), floor(at)
         lowest, highest = _knot_of(here - log(down), self._logs), _knot_of(here + log(up), self._logs)
         return max(min(lowest, knot), self._low), min(max(highest, knot + 1.0), self._high)
 
@@ -254,7 +255,7 @@ class Promise:
         """The position that gives a target, in knots."""
         return min(max(_knot_of(target, self._marks), self._low), self._high)
 
-    def _read(self, values: Floats, at: float) -> float:
+    def _read(self, values: Amounts, at: float) -> float:
         """The value at a position; the nearest end's beyond the ends."""
         last = len(values) - 1
         knot = min(max(floor(at), 0), last)

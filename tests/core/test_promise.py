@@ -192,7 +192,7 @@ def test_what_a_shortage_of_room_takes_is_made_up_while_others_have_room() -> No
         multiplier, full = promise.multipliers(sums, spread(row, 1))[0], row % 8 == 0
         choice = int((traffic.cost_usd[row] - (0 if full else multiplier) * traffic.quality[row]).argmin())
         quality[row] = traffic.quality[row, choice]
-        sums = sums.add(promise.delta(sums, quality[row], traffic.cost_usd[row, choice], displaced=full))
+        sums = sums.add(promise.delta(sums, [quality[row]], [traffic.cost_usd[row, choice]], displaced=full))
     assert quality[::8].mean() < promise.goal - 0.05, "the shortage was felt"
     assert running(quality)[500:].min() > promise.goal - 0.025, "3 points more are missed where it is not owed"
     assert quality[-1_500:].mean() == pytest.approx(promise.goal, abs=0.01)
