@@ -17,6 +17,7 @@ class SlowProxy:
         self._port = port
         self.late_s = 0.0
         self.instead = b""  # for every answer
+        self._carrying = 0
         self.refuse = False  # closes every connection, those that are there too
 
     @asynccontextmanager
@@ -25,8 +26,18 @@ class SlowProxy:
         server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
         async with server:
             yield server.sockets[0].getsockname()[1]
+        while self._carrying:  # noqa: ASYNC110 - whoever was served has gone: a matter of a few turns of the loop
+            await asyncio.sleep(0)
 
     async def _carry(self, asked: asyncio.StreamReader, asking: asyncio.StreamWriter) -> None:
+        self._carrying += 1
+        try:
+            await self._hand_on(asked, asking)
+        finally:
+            asking.close()
+            self._carrying -= 1
+
+    async def _hand_on(self, asked: asyncio.StreamReader, asking: asyncio.StreamWriter) -> None:
         if self.refuse:
             asking.transport.abort()
             return
@@ -41,7 +52,6 @@ class SlowProxy:
             except* OSError:
                 pass
             questions.close()
-        asking.close()
 
     async def _back(self, answers: asyncio.StreamReader, asking: asyncio.StreamWriter) -> None:
         while piece := await answers.read(65536):
