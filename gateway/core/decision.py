@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from gateway.core.estimate import NOTHING, UNKNOWN
 from gateway.core.problem import HELD, NANO
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from gateway.core.assignment import Assignment
@@ -42,12 +41,10 @@ class Batch:
     @classmethod
     def of(cls, placing: Placing, assignment: Assignment, terrain: Terrain) -> Batch:
         problem = placing.problem
-        open_score = np.where(problem.allowed, placing.score_usd, np.inf)
-        wanted = open_score.argmin(axis=1)[problem.allowed.any(axis=1)]
         return cls(
             slots=problem.slots,
             healthy=terrain.healthy,
-            demand=np.bincount(wanted, minlength=problem.shape[1]),
+            demand=placing.wanted,
             shadow=assignment.shadow,
             size=problem.shape[0],
             held=int((assignment.choice == HELD).sum()),

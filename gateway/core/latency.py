@@ -20,29 +20,17 @@ PREFILL_RATE = 2_000.0  # tokens per second of an endpoint that has not been mea
 DECODE_RATE = 30.0  # tokens per second and query of an endpoint that has not been measured
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How fast each endpoint is, (E,) each. What is no positive number is taken as not measured."""
+    """How fast each endpoint is, (E,) each, all finite."""
 
-    prefill_rate: Floats  # input tokens per second
-    decode_rate: Floats  # output tokens per second of one query, at the load at which it was measured
-    measured_at: Floats  # running queries behind decode_rate
+    prefill_s: Floats  # of an input token
+    token_s: Floats  # of an output token of a query that is alone there
     crowding: Floats  # share by which one more running query slows each token; 0 for an API that scales behind its door
     overhead_s: Floats  # network and first scheduling
 
-    @cached_property
-    def prefill_s(self) -> Floats:
-        """(E,) of an input token."""
-        return np.asarray(1 / _known(self.prefill_rate, PREFILL_RATE))
 
-    @cached_property
-    def alone_s(self) -> Floats:
-        """(E,) of an output token of a query that is alone there."""
-        crowd = 1 + self.crowding * np.maximum(self.measured_at - 1, 0)
-        return np.asarray(1 / (_known(self.decode_rate, DECODE_RATE) * crowd))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Traffic:
     """What each endpoint is doing now, (E,) each: by its own report where it gives one, else by our leases."""
 
@@ -52,25 +40,31 @@ class Traffic:
     mean_input: Floats  # tokens of a typical query there
     mean_output: Floats
 
+    @cached_property
+    def joined(self) -> Ints:
+        """(E,) queries with one more."""
+        return np.asarray(self.running + self.waiting + 1)
+
+    @cached_property
+    def servers(self) -> Ints:
+        """(E,) slots, at least 1."""
+        return np.maximum(self.slots, 1)
+
 
 def seconds_of_service(input_tokens: Floats, output_tokens: Floats, pace: Pace, traffic: Traffic) -> Floats:
     """(Q, E) expected seconds in a slot, to the last token. Tokens are (Q, E), input without what is cached."""
-    slots = np.maximum(traffic.slots, 1)
-    crowd = np.minimum(traffic.running + traffic.waiting + 1, slots)  # the new query counted
-    return _service(input_tokens, output_tokens, pace, crowd)
+    return _service(input_tokens, output_tokens, pace, np.minimum(traffic.joined, traffic.servers))
 
 
 def seconds_to_start(traffic: Traffic, between: Floats) -> Floats:
     """(E,) expected seconds that one more query waits for a slot; 0 where one is free. `between` is `slot_seconds`."""
-    ahead = traffic.running + traffic.waiting + 1 - np.maximum(traffic.slots, 1)
-    wait: Floats = np.maximum(ahead, 0) * between
+    wait: Floats = np.maximum(traffic.joined - traffic.servers, 0) * between
     return wait
 
 
 def slot_seconds(pace: Pace, traffic: Traffic) -> Floats:
     """(E,) expected seconds between two slots that free themselves, with all of them taken by typical queries."""
-    slots = np.maximum(traffic.slots, 1)
-    between: Floats = _service(traffic.mean_input, traffic.mean_output, pace, slots) / slots
+    between: Floats = _service(traffic.mean_input, traffic.mean_output, pace, traffic.servers) / traffic.servers
     return between
 
 
@@ -85,12 +79,7 @@ def in_time(seconds: Floats, deadline_s: Floats, allowed: Bools) -> Bools:
 
 
 def _service(input_tokens: Floats, output_tokens: Floats, pace: Pace, running: Ints) -> Floats:
-    """Seconds in a slot while `running` queries share the endpoint."""
-    per_token = (1 + pace.crowding * np.maximum(running - 1, 0)) * pace.alone_s
+    """Seconds in a slot while `running` queries share the endpoint: at least one."""
+    per_token = (1 + pace.crowding * (running - 1)) * pace.token_s
     seconds: Floats = pace.overhead_s + input_tokens * pace.prefill_s + output_tokens * per_token
     return seconds
-
-
-def _known(rate: Floats, default: float) -> Floats:
-    known: Floats = np.where(np.isfinite(rate) & (rate > 0), rate, default)
-    return known

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from operator import attrgetter
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from gateway.core.capacity import NOWHERE, UNLIMITED
 from gateway.core.latency import in_time, seconds_of_service, seconds_to_start, slot_seconds
 from gateway.core.order import in_turn
 from gateway.core.problem import QUALITY_UNIT, BatchQuality, Problem, TokenRow, nano_dollars
@@ -71,6 +73,7 @@ class Placing:
     below_floor: Bools  # (Q,) nobody reaches the floor: the best estimate serves
     too_dear: Bools  # (Q,) nobody stays under the cost that the client allows
     patience_s: Floats  # (Q,) seconds after which holding no longer pays, should nothing change
+    wanted: Ints  # (E,) queries whose turn it is and whose best of all it is
 
 
 def place(asks: Sequence[Ask], estimates: Estimates, terrain: Terrain) -> Placing:
@@ -78,13 +81,12 @@ def place(asks: Sequence[Ask], estimates: Estimates, terrain: Terrain) -> Placin
 
     Where there is not room for everybody, no party is placed at the cost of another one's turn.
     """
-    quality = np.minimum(np.maximum(estimates.quality + np.array([[ask.bias] for ask in asks]), 0.0), 1.0)
-    worth = quality - np.array([[ask.risk] for ask in asks]) * estimates.quality_sd
-    models, below_floor, too_dear = _admitted(asks, worth, estimates.cost_usd)
-    value = estimates.cost_usd - np.array([[ask.multiplier] for ask in asks]) * worth
-    per_second = np.array([[ask.usd_per_second] for ask in asks])
-    of = terrain.model_of_endpoint
-    pace, traffic = terrain.pace, terrain.traffic
+    of, pace, traffic, slots = terrain.model_of_endpoint, terrain.pace, terrain.traffic, terrain.headroom.places
+    terms = _Terms.of(asks)
+    quality = np.minimum(np.maximum(estimates.quality + terms.bias, 0.0), 1.0)
+    worth = quality - terms.risk * estimates.quality_sd
+    models, below_floor, too_dear = _admitted(asks, terms, worth, estimates.cost_usd)
+    value = estimates.cost_usd - terms.multiplier * worth
     inputs, outputs = estimates.input_tokens.take(of, axis=1), estimates.output_tokens.take(of, axis=1)
     service = seconds_of_service(inputs, outputs, pace, traffic)
     between = slot_seconds(pace, traffic)
@@ -93,25 +95,24 @@ def place(asks: Sequence[Ask], estimates: Estimates, terrain: Terrain) -> Placin
     for row, ask in enumerate(asks):
         if ask.excluded:
             allowed[row, list(ask.excluded)] = False
-    allowed = in_time(start + service, np.array([ask.ends_in_s for ask in asks]), allowed)
-    slots = terrain.headroom.places
+    if any(ask.ends_in_s < np.inf for ask in asks):
+        allowed = in_time(start + service, terms.ends_in_s[:, 0], allowed)
     allowed = at_home(allowed, [ask.home for ask in asks], slots)
     # where no slot is free, the time until there is one is in the price of holding
-    score_usd = value.take(of, axis=1) + per_second * (service + np.where(slots > 0, start, 0.0))
-    hold_usd, may_hold, patience_s = _hold(
-        asks, score_usd, allowed, slots, lambda left: between * (traffic.waiting + (left + 1) / 2)
-    )
-    now = np.ones(len(asks), dtype=np.bool_)
-    if (slots < len(asks)).any() and len({ask.party for ask in asks}) > 1:
-        now = in_turn(np.where(allowed, score_usd, np.inf), np.where(may_hold, hold_usd, np.inf), slots)
+    score_usd = value.take(of, axis=1) + terms.usd_per_second * (service + np.where(slots > 0, start, 0.0))
+    holding = _hold(terms, score_usd, allowed, slots, lambda left: between * (traffic.waiting + (left + 1) / 2))
+    in_turn_now, may_hold, wanted = allowed, holding.may_hold, holding.favourite
+    if len({ask.party for ask in asks}) > 1 and (slots < len(asks)).any():
+        now = in_turn(np.where(allowed, score_usd, np.inf), np.where(may_hold, holding.usd, np.inf), slots)
+        in_turn_now, may_hold, wanted = allowed & now[:, None], may_hold | ~now, wanted[now]
     problem = Problem(
         score=nano_dollars(score_usd),
-        allowed=allowed & now[:, None],
-        hold=nano_dollars(hold_usd),
-        may_hold=may_hold | ~now,
+        allowed=in_turn_now,
+        hold=nano_dollars(holding.usd),
+        may_hold=may_hold,
         slots=slots,
-        gang=gangs([ask.session for ask in asks], allowed & now[:, None], slots),
-        tokens=_token_rows(inputs + outputs, terrain.headroom),
+        gang=gangs([ask.session for ask in asks], in_turn_now, slots),
+        tokens=_token_rows(inputs, outputs, terrain.headroom),
         batch_quality=_batch_quality(asks, quality, of),
     )
     return Placing(
@@ -120,16 +121,39 @@ def place(asks: Sequence[Ask], estimates: Estimates, terrain: Terrain) -> Placin
         score_usd=score_usd,
         below_floor=below_floor,
         too_dear=too_dear,
-        patience_s=patience_s,
+        patience_s=holding.patience_s,
+        wanted=_counts(wanted, len(slots)),
     )
 
 
-def _admitted(asks: Sequence[Ask], worth: Floats, cost: Floats) -> tuple[Bools, Bools, Bools]:
+class _Terms(NamedTuple):
+    """What the asks say in numbers, (Q, 1) each: one array is made of them all, which costs as much as one of each."""
+
+    bias: Floats
+    risk: Floats
+    multiplier: Floats
+    usd_per_second: Floats
+    floor: Floats
+    max_cost_usd: Floats
+    ends_in_s: Floats
+    waited_s: Floats
+    time_left_s: Floats
+
+    @classmethod
+    def of(cls, asks: Sequence[Ask]) -> _Terms:
+        rows = [_numbers(ask) for ask in asks]
+        return cls(*np.array(rows, dtype=np.float64).reshape(-1, len(cls._fields)).T[:, :, None])
+
+
+_numbers = attrgetter(*_Terms._fields)
+
+
+def _admitted(asks: Sequence[Ask], terms: _Terms, worth: Floats, cost: Floats) -> tuple[Bools, Bools, Bools]:
     """(Q, M) who may answer after the client's floor and cap, and (Q,) whose floor or cap nobody meets."""
     models = np.array([ask.models for ask in asks])
-    affordable = models & (cost <= np.array([[ask.max_cost_usd] for ask in asks]))
+    affordable = models & (cost <= terms.max_cost_usd)
     too_dear = np.asarray(~affordable.any(axis=1))
-    reaching: Bools = affordable & (worth >= np.array([[ask.floor] for ask in asks]))
+    reaching: Bools = affordable & (worth >= terms.floor)
     below_floor = np.asarray(~reaching.any(axis=1) & ~too_dear)
     if below_floor.any():
         best = np.where(affordable, worth, -np.inf)
@@ -137,40 +161,58 @@ def _admitted(asks: Sequence[Ask], worth: Floats, cost: Floats) -> tuple[Bools, 
     return reaching, below_floor, too_dear
 
 
-def _hold(
-    asks: Sequence[Ask], score: Floats, allowed: Bools, slots: Ints, wait_s: Callable[[Ints], Floats]
-) -> tuple[Floats, Bools, Floats]:
-    """(Q,) what waiting for the best endpoint costs, in USD, whether it is open, and seconds for which it stays so.
+class _Holding(NamedTuple):
+    """What waiting is worth to each of a batch, (Q,) each."""
+
+    usd: Floats
+    may_hold: Bools
+    patience_s: Floats
+    favourite: Ints  # the endpoint that it likes best; NOWHERE where none is open to it
+
+
+def _hold(terms: _Terms, score: Floats, allowed: Bools, slots: Ints, wait_s: Callable[[Ints], Floats]) -> _Holding:
+    """What waiting for the best endpoint costs, whether it is open, and seconds for which it stays so.
 
     It is open where more queries of the batch want that endpoint than it has room for, while there is time. All are
     priced at the mean wait of those who would be left over, which `wait_s` gives for so many at each endpoint, and each
     at what it has waited already: of two that want the same slot the older gets it, and whoever has waited long enough
     goes where there is room at a higher price.
     """
-    queries = np.arange(len(asks))
+    queries = np.arange(len(score))
     open_score: Floats = np.where(allowed, score, np.inf)
     favourite = open_score.argmin(axis=1)
-    someone = np.isfinite(open_score[queries, favourite])
-    own = np.where(someone, open_score[queries, favourite], 0.0)
-    wanted = np.bincount(favourite[someone], minlength=len(slots))
-    left_over = np.maximum(wanted - slots, 0)
-    wait = wait_s(left_over)
-    waited = np.array([ask.waited_s for ask in asks])
-    per_second = np.array([ask.usd_per_second for ask in asks])
-    hold = own + per_second * (wait[favourite] + waited)
-    time_left = np.array([ask.time_left_s for ask in asks]) - wait[favourite]
+    own = open_score[queries, favourite]
+    someone = np.isfinite(own)
+    best = np.where(someone, favourite, NOWHERE)
+    left_over = np.maximum(_counts(best, len(slots)) - slots, 0)
+    its_wait, per_second = wait_s(left_over)[favourite], terms.usd_per_second[:, 0]
+    hold = np.where(someone, own, 0.0) + per_second * (its_wait + terms.waited_s[:, 0])
+    time_left = terms.time_left_s[:, 0] - its_wait
     elsewhere = np.where(slots > 0, open_score, np.inf)
     elsewhere[queries, favourite] = np.inf
     patience = np.minimum((elsewhere.min(axis=1) - hold) / np.maximum(per_second, LEAST_USD_PER_SECOND), time_left)
-    return hold, (left_over[favourite] > 0) & (time_left > 0) & someone, patience
+    return _Holding(hold, (left_over[favourite] > 0) & (time_left > 0) & someone, patience, best)
 
 
-def _token_rows(tokens: Floats, headroom: Headroom) -> tuple[TokenRow, ...]:
+def _counts(chosen: Ints, endpoints: int) -> Ints:
+    """(E,) how often each is chosen."""
+    counts: Ints = np.bincount(chosen - NOWHERE, minlength=endpoints - NOWHERE)[-NOWHERE:]
+    return counts
+
+
+def _token_rows(inputs: Floats, outputs: Floats, headroom: Headroom) -> tuple[TokenRow, ...]:
     """A row per kind of token room, left out where no endpoint comes near its limit."""
-    need = np.ceil(tokens).astype(np.int64)
+    rooms = (("kv", headroom.kv), ("tokens_per_minute", headroom.tokens))
+    least = [room.min(initial=UNLIMITED) for _, room in rooms]
+    if min(least) >= UNLIMITED:
+        return ()
+    need = np.ceil(inputs + outputs).astype(np.int64)
     most = int(need.max(axis=1, initial=0).sum())
-    rows = (("kv", headroom.kv), ("tokens_per_minute", headroom.tokens))
-    return tuple(TokenRow(name=name, need=need, room=room) for name, room in rows if room.min(initial=most) < most)
+    return tuple(
+        TokenRow(name=name, need=need, room=room)
+        for (name, room), there in zip(rooms, least, strict=True)
+        if there < most
+    )
 
 
 def _batch_quality(asks: Sequence[Ask], quality: Floats, of: NDArray[np.intp]) -> BatchQuality | None:

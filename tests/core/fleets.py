@@ -55,9 +55,8 @@ def terrain(
         headroom=Headroom(np.array(slots), unlimited, unlimited, unlimited),
         healthy=np.array(healthy),
         pace=Pace(
-            prefill_rate=np.full(4, FAST),
-            decode_rate=np.full(4, FAST),
-            measured_at=np.ones(4),
+            prefill_s=np.full(4, 1 / FAST),
+            token_s=np.full(4, 1 / FAST),
             crowding=np.zeros(4),
             overhead_s=np.zeros(4),
         ),

@@ -10,8 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.latency import (
-    DECODE_RATE,
-    PREFILL_RATE,
     Pace,
     Traffic,
     in_time,
@@ -24,9 +22,8 @@ if TYPE_CHECKING:
     from gateway.core.problem import Floats
 
 PACE = Pace(
-    prefill_rate=np.array([1000.0, np.nan]),
-    decode_rate=np.array([50.0, 0.0]),
-    measured_at=np.array([1.0, 4.0]),
+    prefill_s=np.array([1 / 1000, 1 / 2000]),
+    token_s=np.array([1 / 50, 1 / 30]),
     crowding=np.array([0.1, 0.0]),
     overhead_s=np.array([0.2, 0.5]),
 )
@@ -41,7 +38,7 @@ IDLE = Traffic(
 
 def test_an_idle_endpoint_takes_overhead_prefill_and_decoding() -> None:
     seconds = seconds_of_service(np.array([[500.0, 500.0]]), np.array([[100.0, 60.0]]), PACE, IDLE)
-    assert np.allclose(seconds, [[0.2 + 0.5 + 2.0, 0.5 + 500 / PREFILL_RATE + 60 / DECODE_RATE]])
+    assert np.allclose(seconds, [[0.2 + 0.5 + 2.0, 0.5 + 500 / 2000 + 60 / 30]])
 
 
 def test_company_slows_each_token_up_to_the_slots() -> None:
@@ -63,12 +60,6 @@ def test_a_full_endpoint_frees_a_slot_every_service_time_over_slots() -> None:
     assert np.isclose(seconds_to_start(full, slot_seconds(PACE, full))[0], 3 * service / 4)
     assert seconds_to_start(IDLE, slot_seconds(PACE, IDLE)).tolist() == [0.0, 0.0]
     assert np.isclose(slot_seconds(PACE, full)[0], service / 4)
-
-
-def test_a_pace_measured_under_load_is_faster_alone() -> None:
-    measured = dataclasses.replace(PACE, measured_at=np.array([3.0, 4.0]), overhead_s=np.zeros(2))
-    seconds = seconds_of_service(np.zeros((1, 2)), np.full((1, 2), 120.0), measured, IDLE)
-    assert np.isclose(seconds[0, 0], 120 / (50 * 1.2))
 
 
 def test_whoever_cannot_meet_its_deadline_gets_its_fastest() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.core.capacity import UNLIMITED, Headroom
 from gateway.core.latency import seconds_of_service, seconds_to_start, slot_seconds
-from gateway.core.paces import TRUSTED_S, Paces, Queue
+from gateway.core.paces import CROWDING, TRUSTED_S, Paces, Queue
 from gateway.domain import Capacity, Endpoint, Kind, Usage
 
 ENDPOINTS = [
@@ -73,6 +73,13 @@ def test_company_slows_an_engine_of_ones_own_but_no_api() -> None:
     seconds = seconds_of_service(np.zeros((1, 3)), np.full((1, 3), 100.0), paces.pace(0.0), crowded)[0]
     assert seconds[OWN] > seconds[API]
     assert seconds[API] == pytest.approx(2.0)
+
+
+def test_a_pace_measured_in_company_is_faster_alone() -> None:
+    alone, beside = watched((OWN, 100, 0.0, 2.0)), Paces(ENDPOINTS)
+    beside.finished(OWN, Usage(0, 100), first_s=0.0, total_s=2.0, running=3, now=0.0)
+    one, three = alone.pace(0.0).token_s[OWN], beside.pace(0.0).token_s[OWN]
+    assert one / three == pytest.approx(1 + 2 * CROWDING)
 
 
 def test_an_endpoint_that_lets_queries_wait_has_no_slot_free() -> None:

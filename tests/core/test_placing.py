@@ -60,7 +60,7 @@ def test_of_two_replicas_the_faster_serves_and_one_that_queues_is_left_alone() -
 
 def test_more_output_takes_longer_and_costs_time_by_the_models_own_length() -> None:
     ground = terrain(FLEET, ROOM)
-    per_token = replace(ground, pace=replace(ground.pace, decode_rate=np.full(4, 50.0)))
+    per_token = replace(ground, pace=replace(ground.pace, token_s=np.full(4, 1 / 50)))
     scores = place([ask(usd_per_second=1e-3)], estimates(GOOD), per_token).score_usd
     np.testing.assert_allclose(scores[0], np.array([0.001, 0.001, 0.01, 0.005]) + 1e-3 * 100 / 50)
 
