@@ -53,7 +53,7 @@ HORIZON_SHARE, SHARE_ENDS = 0.2, 240.0  # of n, and queries: an average over mor
 BATCHES = 1.25  # no fewer than these batches: at less than half of one, paying off would overshoot
 MOST_DEBT = 25.0  # queries of quality 1; an end of the curve cannot wind it up further
 EARLY_DEBT, DEBT_SHARE = 5.0, 0.01  # at first so many, and this share of n: a spell of easy traffic is not to be spent
-DEARER, CHEAPER = 1.5, 4.0  # paying off moves the multiplier up and down by these factors at most
+LOG_DEARER, LOG_CHEAPER = log(1.5), log(4.0)  # paying off moves the multiplier up and down by these factors at most
 ORDINARY = 2.0  # standard deviations of a debt that chance makes; one k times that may move it by the k-th power
 DEAREST = 10.0  # times the curve's own multiplier: quality that costs more was never promised
 TRADEOFF_REACH = 3.0  # a trade-off's multiplier stays within this factor of its curve's
@@ -102,7 +102,7 @@ class Promise:
             self._horizon = self._thrifty()
             self._most_debt = self._credit = MOST_DEBT
             down, up = (TRADEOFF_REACH, TRADEOFF_REACH) if isinstance(objective, Tradeoff) else (np.inf, DEAREST)
-            self._low, self._high = self._reach(self._at, down, up)
+            self._low, self._high = self._reach(self._at, -log(down)), self._reach(self._at, log(up))
         self._residual = self._read(curve.realised, self._at) - self._read(curve.predicted, self._at)
 
     @property
@@ -224,8 +224,8 @@ class Promise:
         ordinary = ORDINARY * self._sd * sqrt(horizon / 2)
         power = max(1.0, abs(debt) / ordinary)
         at = self._where(settled)
-        low, _ = self._reach(min(at, self._at), CHEAPER**power, 1.0)
-        _, high = self._reach(max(at, self._at), 1.0, DEARER**power)
+        low = self._reach(min(at, self._at), -power * LOG_CHEAPER)
+        high = self._reach(max(at, self._at), power * LOG_DEARER)
         return min(max(self._where(settled + debt / horizon), low), high)
 
     def _thrifty(self) -> float:
@@ -245,11 +245,10 @@ class Promise:
             horizon *= 1.1
         return horizon
 
-    def _reach(self, at: float, down: float, up: float) -> tuple[float, float]:
-        """Positions whose multipliers are within these factors of `at`, and at least the knots on either side."""
-        here, knot = self._read(self._logs, at), floor(at)
-        lowest, highest = _knot_of(here - log(down), self._logs), _knot_of(here + log(up), self._logs)
-        return max(min(lowest, knot), self._low), min(max(highest, knot + 1.0), self._high)
+    def _reach(self, at: float, shift: float) -> float:
+        """The position whose log multiplier is that of `at` and the shift, but at least the next knot on that side."""
+        found, knot = _knot_of(self._read(self._logs, at) + shift, self._logs), floor(at)
+        return max(min(found, knot), self._low) if shift < 0 else min(max(found, knot + 1.0), self._high)
 
     def _where(self, target: float) -> float:
         """The position that gives a target, in knots."""
