@@ -180,10 +180,10 @@ class Line(Generic[T]):
                     await self._crowded.wait()
 
     def _next_alarm(self, alarm: Callable[[float], float]) -> float | None:
-        if not len(self):
+        times = [min(waiter.query.deadline_at, waiter.review_at) for waiter in self if not waiter.placed.done()]
+        if not times:  # whoever has been told is about to leave: a timer for it would cost more than all the rest here
             return None
-        own = min(min(waiter.query.deadline_at, waiter.review_at) for waiter in self)
-        soonest = min(own, alarm(self._now()))
+        soonest = min(*times, alarm(self._now()))
         return None if soonest == inf else soonest
 
     def _refuse_late(self) -> None:
