@@ -6,8 +6,6 @@ import asyncio
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, Protocol
 
-import numpy as np
-
 from gateway.domain import Outcome, Usage
 from gateway.errors import (
     BudgetSpentError,
@@ -170,11 +168,11 @@ class Accounts:
         if decision.query.target not in self._fleet.routes:
             return
         columns = self._fleet.columns_of(decision.query.models)
-        costs, quality = decision.estimate.cost_usd[columns], decision.estimate.quality[columns]
-        answers.cheapest.inc(float(costs.min()))
-        answers.best.inc(float(costs[np.argmax(quality)]))
+        costs, quality = decision.estimate.cost_usd.take(columns), decision.estimate.quality.take(columns)
+        answers.cheapest.inc(costs.item(costs.argmin()))
+        answers.best.inc(costs.item(quality.argmax()))
         if decision.ask is not None:
-            answers.greedy.inc(float(costs[np.argmin(costs - decision.ask.multiplier * quality)]))
+            answers.greedy.inc(costs.item((costs - decision.ask.multiplier * quality).argmin()))
 
     def _count_retries(self, decision: Decision) -> None:
         tried = [self._fleet.endpoints[self._fleet.endpoint_index[each.endpoint]].model for each in decision.attempts]

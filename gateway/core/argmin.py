@@ -27,9 +27,10 @@ def clear_best(problem: Problem) -> Ints | None:
     if np.count_nonzero(price == best[:, None]) > queries:
         return None
     below = np.where(problem.may_hold, np.minimum(problem.hold, SCORE_LIMIT), SCORE_LIMIT)
-    if not ((best >= -SCORE_LIMIT) & (best < below)).all():
+    if np.count_nonzero((best >= -SCORE_LIMIT) & (best < below)) < queries:
         return None
-    return choice if (np.bincount(choice, minlength=endpoints) < problem.slots).all() else None
+    has_room = np.bincount(choice, minlength=endpoints) < problem.slots
+    return choice if np.count_nonzero(has_room) == endpoints else None
 
 
 def own_best(price: Ints, slots: Ints) -> Ints:

@@ -47,7 +47,7 @@ class Batch:
             demand=placing.wanted,
             shadow=assignment.shadow,
             size=problem.shape[0],
-            held=int((assignment.choice == HELD).sum()),
+            held=assignment.choice.tolist().count(HELD),
             step=assignment.step.value,
             objective=assignment.objective,
             bound=assignment.bound,

@@ -157,7 +157,9 @@ def _blend(own: Floats, trust: Floats, default: float) -> Floats:
     """(E,) each one's own as far as it is trusted, else what is usual among those that have been measured."""
     measured = np.isfinite(own)
     known = own[measured].tolist()
-    usual = _median(known) if known else default
+    if not known:
+        return np.full(own.shape, default)
+    usual = _median(known)
     return np.where(measured, usual + trust * (own - usual), usual)
 
 

@@ -50,7 +50,8 @@ def expected_output(quantiles: ArrayLike, max_tokens: ArrayLike = np.inf) -> NDA
     """
     limit = np.asarray(max_tokens, dtype=np.float64).reshape(-1, 1, 1)
     clipped = np.minimum(np.asarray(quantiles, dtype=np.float64), limit)
-    mean: NDArray[np.float64] = clipped.mean(axis=2)
+    # what .mean() does, without the third of a lone query's price that it takes to get there
+    mean: NDArray[np.float64] = np.add.reduce(clipped, axis=2) / clipped.shape[2]
     return mean
 
 

@@ -78,6 +78,9 @@ class Account:
 
     def free(self, now: float) -> tuple[int, int, int, int]:
         """Slots, requests, tokens and KV, as in Headroom."""
+        if not self.reported and self.requests is None and self.tokens is None:  # most: a third of the price
+            kv = NO_LIMIT if self.kv_limit == NO_LIMIT else max(0, self.kv_limit - self.kv)
+            return max(0, self.slots_limit - self.slots), NO_LIMIT, NO_LIMIT, kv
         foreign, remaining = self._reports(now)
         requests = NO_LIMIT if self.requests is None else self.requests.left(now)
         tokens = NO_LIMIT if self.tokens is None else self.tokens.left(now)
