@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import numpy as np
 
 from gateway.core.curve import Sample
-from gateway.core.pricing import cost_usd
+from gateway.core.pricing import cost_usd, expected_output
 from gateway.domain import Prior
 from gateway.errors import ConfigurationError
 from predictors.base import QUANTILES
@@ -40,6 +40,7 @@ class Row:
     quality: Floats  # (M,)
     quality_sd: Floats  # (M,)
     output_quantiles: Floats  # (M, QUANTILES) tokens
+    output_tokens: Floats  # (M,) expected by them where the client sets no limit
 
 
 class Known(Protocol):
@@ -76,7 +77,9 @@ class Columns:
         strength = np.array([prior.strength for prior in priors])
         tokens = np.array([prior.output_tokens for prior in priors])
         # a Beta with these pseudo-counts
-        self.prior = Row(mean, np.sqrt(mean * (1 - mean) / (strength + 1)), np.repeat(tokens[:, None], QUANTILES, 1))
+        quantiles = np.repeat(tokens[:, None], QUANTILES, 1)
+        sd = np.sqrt(mean * (1 - mean) / (strength + 1))
+        self.prior = Row(mean, sd, quantiles, expected_output(quantiles[None])[0])
         self.characters_per_token = np.array(ratios)  # (M,)
         self.ratios = tuple(ratios)
         self.priors = tuple(priors)
@@ -87,7 +90,8 @@ class Columns:
         sd = self._fill(prediction.quality_sd, self.prior.quality_sd)
         quantiles = self._fill(prediction.output_quantiles, self.prior.output_quantiles)
         np.minimum(np.maximum(quality, 0, out=quality), 1, out=quality)
-        return [Row(*cells) for cells in zip(quality, sd, np.maximum(quantiles, 0, out=quantiles), strict=True)]
+        np.maximum(quantiles, 0, out=quantiles)
+        return [Row(*cells) for cells in zip(quality, sd, quantiles, expected_output(quantiles), strict=True)]
 
     def sample(self, held_out: HeldOut | None, fleet: Fleet, names: Sequence[str]) -> Sample:
         """The artifact's held-out cells as the named models of this fleet would serve them, at its prices.
@@ -96,12 +100,11 @@ class Columns:
         an ordinary length.
         """
         index = np.array([fleet.model_index[name] for name in names], dtype=np.intp)
-        outputs = self.prior.output_quantiles.mean(axis=1)
+        outputs = self.prior.output_tokens
         if held_out is None:
-            one = Row(self.prior.quality[None], self.prior.quality_sd[None], outputs[None])
-            cost = cost_usd(fleet.prices, ORDINARY_INPUT, one.output_quantiles)
-            unknown = np.full_like(one.quality, np.nan)
-            return _sample(np.ones(1), (one.quality, one.quality_sd, unknown, cost), index)
+            quality, sd = self.prior.quality[None], self.prior.quality_sd[None]
+            cost = cost_usd(fleet.prices, ORDINARY_INPUT, outputs[None])
+            return _sample(np.ones(1), (quality, sd, np.full_like(quality, np.nan), cost), index)
         nothing = np.full(len(self.known), np.nan)
         inputs = self._fill(held_out.input_tokens, nothing)
         inputs = np.where(np.isfinite(inputs), inputs, np.nanmean(held_out.input_tokens, axis=1, keepdims=True))

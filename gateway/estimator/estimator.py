@@ -155,9 +155,12 @@ class Estimator:
         return columns.rows(await self._service.predict(prompts))
 
     def _priced(self, queries: Sequence[Query], rows: Sequence[Row], sources: Sequence[Source]) -> list[Estimate]:
-        limits = np.array([np.inf if query.max_tokens is None else query.max_tokens for query in queries])
-        choices = np.array([[query.choices] for query in queries])
-        outputs = choices * expected_output(np.array([row.output_quantiles for row in rows]), limits)
+        if all(query.max_tokens is None for query in queries):
+            outputs = np.array([row.output_tokens for row in rows])
+        else:
+            limits = [np.inf if query.max_tokens is None else query.max_tokens for query in queries]
+            outputs = expected_output(np.array([row.output_quantiles for row in rows]), limits)
+        outputs *= np.array([[query.choices] for query in queries])
         characters = np.array([[query.characters] for query in queries], dtype=np.float64)
         inputs = characters / self._columns.characters_per_token
         costs = cost_usd(self._fleet.prices, inputs, outputs)
