@@ -62,6 +62,7 @@ class Paces:
         self._crowding = np.array([0.0 if each.kind is Kind.OPENAI else CROWDING for each in endpoints])
         self._index = {each.name: index for index, each in enumerate(endpoints)}
         self._slots = np.array([each.capacity.concurrency for each in endpoints], dtype=np.int64)
+        self._nobody = np.zeros_like(self._slots)
 
     def inherit(self, before: Paces, names: Iterable[str]) -> None:
         """What was measured of these endpoints, which are the same as before."""
@@ -124,11 +125,12 @@ class Paces:
         An endpoint that lets queries wait has no slot free, whatever was configured: it answers as many at once as it
         says are running.
         """
-        slots = self._slots.copy()
+        slots, waiting = self._slots, self._nobody
         running: Ints = np.maximum(slots - free.slots, 0)
-        waiting = np.zeros_like(running)
-        for name, queue in queues.items():
-            if queue.waiting and name in self._index:
+        telling = {name: queue for name, queue in queues.items() if queue.waiting and name in self._index}
+        if telling:
+            slots, waiting = slots.copy(), waiting.copy()
+            for name, queue in telling.items():
                 index = self._index[name]
                 slots[index] = running[index] = max(1, min(int(slots[index]), queue.running))
                 waiting[index] = queue.waiting
@@ -136,7 +138,7 @@ class Paces:
 
     def slot_wait(self, now: float) -> Floats:
         """(E,) expected seconds until one of its slots frees when all are taken."""
-        none = np.zeros_like(self._slots)
+        none = self._nobody
         full = Traffic(running=none, waiting=none, slots=self._slots, mean_input=self._input, mean_output=self._output)
         return slot_seconds(self.pace(now), full)
 

@@ -150,7 +150,9 @@ _numbers = attrgetter(*_Terms._fields)
 
 def _admitted(asks: Sequence[Ask], terms: _Terms, worth: Floats, cost: Floats) -> tuple[Bools, Bools, Bools]:
     """(Q, M) who may answer after the client's floor and cap, and (Q,) whose floor or cap nobody meets."""
-    models = np.array([ask.models for ask in asks])
+    models: Bools = np.array([ask.models for ask in asks])
+    if not any(ask.floor or ask.risk or ask.max_cost_usd < np.inf for ask in asks):
+        return models, np.zeros(len(asks), dtype=np.bool_), np.asarray(~models.any(axis=1))
     affordable = models & (cost <= terms.max_cost_usd)
     too_dear = np.asarray(~affordable.any(axis=1))
     reaching: Bools = affordable & (worth >= terms.floor)
