@@ -56,12 +56,14 @@ def expected_output(quantiles: ArrayLike, max_tokens: ArrayLike = np.inf) -> NDA
 
 
 def cost_usd(
-    prices: PriceCard, input_tokens: ArrayLike, output_tokens: ArrayLike, cached_tokens: ArrayLike = 0.0
+    prices: PriceCard, input_tokens: ArrayLike, output_tokens: ArrayLike, cached_tokens: ArrayLike | None = None
 ) -> NDArray[np.float64]:
     """Predicted cost in USD; each argument broadcasts to (Q, M) tokens. Cached tokens are part of the input."""
-    cached = np.minimum(np.asarray(cached_tokens, dtype=np.float64), input_tokens)
-    fresh = np.asarray(input_tokens, dtype=np.float64) - cached
-    cost: NDArray[np.float64] = (
-        fresh * prices.input + cached * prices.cached_input + np.asarray(output_tokens) * prices.output
-    ) / TOKENS_PER_PRICE
+    inputs = np.asarray(input_tokens, dtype=np.float64)
+    if cached_tokens is None:
+        spent = inputs * prices.input
+    else:
+        cached = np.minimum(np.asarray(cached_tokens, dtype=np.float64), inputs)
+        spent = (inputs - cached) * prices.input + cached * prices.cached_input
+    cost: NDArray[np.float64] = (spent + np.asarray(output_tokens) * prices.output) / TOKENS_PER_PRICE
     return cost

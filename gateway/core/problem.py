@@ -31,6 +31,8 @@ UNKNOWN = np.int64(2**62)  # a score that could not be computed; beyond SCORE_LI
 def nano_dollars(usd: Floats) -> Ints:
     """USD to whole nano-dollars, element by element. What is no number becomes UNKNOWN, which no solver will choose."""
     known = np.abs(usd) <= SCORE_LIMIT / NANO  # false for nan
+    if np.count_nonzero(known) == known.size:
+        return np.rint(usd * NANO).astype(np.int64)
     money: Ints = np.where(known, np.rint(np.where(known, usd, 0.0) * NANO), UNKNOWN).astype(np.int64)
     return money
 
