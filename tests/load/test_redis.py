@@ -85,8 +85,10 @@ async def test_a_replica_that_leaves_takes_its_leases_along(redis_url: str) -> N
     async with _book(redis_url) as one:
         async with _book(redis_url) as two:
             await two.reserve(_claims("two", 8))
-            assert one.replicas == 1
+            assert await one.held() == {"a": 8}
+            assert one.replicas == 2
         assert await one.held() == {"a": 0}
+        assert one.replicas == 1
 
 
 async def test_leases_of_a_killed_process_free_themselves(redis_url: str) -> None:
