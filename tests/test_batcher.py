@@ -7,17 +7,20 @@ import random
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
 
 from gateway.batcher import Batcher, Decider, Placement
+from gateway.batcher.batcher import UNMEASURED_S
 from gateway.core.breaker import BreakerRules
 from gateway.core.decision import Decision, Stopwatch
 from gateway.core.fleet import Fleet
+from gateway.core.paces import ENOUGH
 from gateway.core.window import Window
-from gateway.domain import Capacity, Endpoint, MinQuality, Model, Preferences, Price, Query, Route
+from gateway.domain import Capacity, Endpoint, MinQuality, Model, Preferences, Price, Query, Route, Usage
 from gateway.errors import (
     NoCapableModelError,
     NoHeadroomError,
@@ -225,6 +228,23 @@ async def test_a_line_that_is_full_refuses_at_once() -> None:
     async with house(cheap=1, dear=1, max_waiting=0) as its:
         with pytest.raises(NoHeadroomError, match="0 queries are waiting already"):
             await _take(its, its.decision())
+
+
+async def _told(its: House) -> float:
+    with pytest.raises(NoHeadroomError) as caught:
+        await _take(its, its.decision())
+    assert caught.value.retry_after is not None
+    return caught.value.retry_after
+
+
+async def test_a_crowd_is_not_sent_away_for_long_before_an_endpoint_has_been_measured() -> None:
+    async with house(cheap=1, dear=1, max_waiting=0) as its:
+        assert max([await _told(its) for _ in range(100)]) <= UNMEASURED_S
+        for _ in range(ENOUGH):
+            its.health.paces.finished(0, Usage(10, 10), first_s=4.0, total_s=4.0, running=1, now=time.monotonic())
+        told = [await _told(its) for _ in range(5)]
+        assert all(later > earlier for earlier, later in pairwise(told))
+        assert told[-1] > UNMEASURED_S
 
 
 async def test_a_query_whose_endpoints_are_all_down_is_told_when_to_come_back() -> None:

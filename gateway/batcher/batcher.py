@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 LEAST_WAIT_S: Final = 1e-6
 LEAST_RETRY_S: Final = 0.1  # nobody is asked to come back sooner
+UNMEASURED_S: Final = 5.0  # what is usual of endpoints says little of these: whoever comes back then will know more
 DOUBT: Final = 2.0  # a mean of the last answers may be off by that
 
 log = logging.getLogger(__name__)
@@ -179,27 +180,34 @@ class Batcher:
     def refusal(self, query: Query, ahead: int, reason: str) -> NoHeadroomError:
         """Says which endpoints are full, and when one may be expected to free for whoever has so many before it.
 
-        Those who were told before it to come back are before it, too.
+        Those who were told before it to come back are before it, too. Until enough answers have been seen nobody knows
+        how fast places come free: then nobody is sent away for long.
         """
         mine = self._fleet.endpoints_of(query.models)
         soonest = max(LEAST_RETRY_S, self._wait_for(mine, ahead))
         self._appointments.came(admitted=False)
-        wait = self._appointments.give(
-            query.models,
-            query.preferences.priority,
-            soonest=soonest,
-            between=self._between(mine),
-            now=self._now(),
-        )
+        if any(self._health.paces.known((index,)) for index in mine):
+            wait = self._appointments.give(
+                query.models,
+                query.preferences.priority,
+                soonest=soonest,
+                between=self._between(mine),
+                now=self._now(),
+            )
+        else:
+            wait = min(soonest, max(UNMEASURED_S, self._opens_in(mine)))
         names = ", ".join(self._fleet.endpoints[index].name for index in mine)
         message = f"{reason}: {names} full; room is expected in about {wait:.1f} s"
         return NoHeadroomError(message, retry_after=wait)
 
     def _wait_for(self, endpoints: Sequence[int], ahead: int) -> float:
         """Seconds until these endpoints have freed a slot for each of so many and one more."""
+        return max(self._opens_in(endpoints), (ahead + 1) * self._between(endpoints))
+
+    def _opens_in(self, endpoints: Sequence[int]) -> float:
+        """Seconds until a breaker lets queries through to one of these."""
         now = self._now()
-        soonest = min((self._health.wait(index, now) for index in endpoints), default=1.0)
-        return max(soonest, (ahead + 1) * self._between(endpoints))
+        return min((self._health.wait(index, now) for index in endpoints), default=1.0)
 
     def _between(self, endpoints: Sequence[int]) -> float:
         """Seconds between two slots that any of these frees."""
