@@ -67,7 +67,7 @@ class Connection(HttpToolsProtocol):
 class Answering:
     """The application for one request, with a `send` that keeps the head back. Its client's door."""
 
-    __slots__ = ("_app", "_cycle", "_head", "_told")
+    __slots__ = ("__weakref__", "_app", "_cycle", "_head", "_told")
 
     def __init__(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._app = app
@@ -76,8 +76,11 @@ class Answering:
         self._told: Callable[[], None] | None = None
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, _: object) -> None:
-        cast("dict[str, object]", scope)["extensions"] = {LEAVING: self}
-        await self._app(scope, receive, self.send)
+        extensions = cast("dict[str, object]", scope)["extensions"] = {LEAVING: self}
+        try:
+            await self._app(scope, receive, self.send)
+        finally:
+            extensions.clear()  # our cycle has the scope: a ring, and garbage is looked for seldom
 
     def watch(self, told: Callable[[], None] | None) -> bool:
         """As a door has it. A connection that is not read from does not end, and a large body may have paused that."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -209,3 +211,22 @@ async def test_another_cancellation_is_not_a_leaving() -> None:
     task.cancel()
     await asyncio.wait([task])
     assert visit.left == []
+
+
+async def test_what_was_answered_is_freed_without_looking_for_garbage() -> None:
+    visit = Visit()
+    visit.answer.set()
+    gc.collect()
+    gc.disable()
+    try:
+        await visit.ask()
+        await asyncio.gather(*visit.state.tasks)
+        answering = weakref.ref(visit.doors[0])
+        visit.doors.clear()
+        visit.answer = asyncio.Event()
+        await visit.ask()
+        assert answering() is None
+    finally:
+        gc.enable()
+    visit.connection.connection_lost(None)
+    await asyncio.gather(*visit.state.tasks)
