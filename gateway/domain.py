@@ -239,22 +239,7 @@ class Query:
     key: str = ""  # whose it is and in whose turn it waits: the name of its key, or of its caller; never a secret
 
     def admitted(self, models: tuple[str, ...], deadline_at: float) -> Query:
-        """The same query with who may answer it, and by when it must be placed. `replace` takes three times as long."""
-        return Query(
-            id=self.id,
-            target=self.target,
-            models=models,
-            messages=self.messages,
-            tools=self.tools,
-            needs=self.needs,
-            characters=self.characters,
-            max_tokens=self.max_tokens,
-            choices=self.choices,
-            continues=self.continues,
-            arrived_at=self.arrived_at,
-            deadline_at=deadline_at,
-            patient_until=self.patient_until,
-            ends_at=self.ends_at,
-            preferences=self.preferences,
-            key=self.key,
-        )
+        """The same query with who may answer it, and by when it must be placed. `replace` takes twice as long."""
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        fields |= {"models": models, "deadline_at": deadline_at}
+        return Query(**fields)
