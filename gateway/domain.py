@@ -1,7 +1,8 @@
-"""The nouns of the gateway, as plain values. Standard library only.
+"""The nouns of the gateway, as plain values.
 
 A Query (admitted work) is scored against every Model (what can answer, and its prices) and placed on one Endpoint
-(where: one address of one Model, with its Capacity). Routes name the promise that operators make.
+(where: one address of one Model, with its Capacity). Routes name the promise that operators make. What is made anew for
+every query is a msgspec struct, which takes a fifth of a frozen dataclass's time to make.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,8 +50,7 @@ class Outcome(StrEnum):
     FAILED = "failed"  # our own fault
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True):
     """Tokens of one answer. Cached tokens are part of the input, never beside it."""
 
     input_tokens: int
@@ -217,8 +219,7 @@ class Preferences:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
+class Query(msgspec.Struct, frozen=True, kw_only=True):
     """Admitted work. `messages` and `tools` are the client's own JSON; whoever scores the query renders them."""
 
     id: str
@@ -239,7 +240,5 @@ class Query:
     key: str = ""  # whose it is and in whose turn it waits: the name of its key, or of its caller; never a secret
 
     def admitted(self, models: tuple[str, ...], deadline_at: float) -> Query:
-        """The same query with who may answer it, and by when it must be placed. `replace` takes twice as long."""
-        fields = {name: getattr(self, name) for name in self.__slots__}
-        fields |= {"models": models, "deadline_at": deadline_at}
-        return Query(**fields)
+        """The same query with who may answer it, and by when it must be placed."""
+        return msgspec.structs.replace(self, models=models, deadline_at=deadline_at)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from gateway.core.estimate import NOTHING, UNKNOWN
 from gateway.core.problem import HELD, NANO
 
@@ -56,8 +58,7 @@ class Batch:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(msgspec.Struct, frozen=True):
     """One try at one endpoint."""
 
     endpoint: str

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 if TYPE_CHECKING:
@@ -22,8 +23,7 @@ class Source(StrEnum):
     PRIOR = "prior"  # no predictor is configured, or it was late or failed
 
 
-@dataclass(frozen=True, slots=True)
-class Expected:
+class Expected(msgspec.Struct, frozen=True):
     """One query on the model that was chosen for it."""
 
     quality: float  # 0..1, as far as feedback has corrected it

@@ -6,14 +6,11 @@ Nothing here fails because an upstream spells something oddly: what cannot be re
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Final, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 
 from gateway.domain import Usage
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 FALSE: Final = (b"", b"null", b"{}", b'""', b"false", b"0", b"[]")  # of an error: what a client takes for none
 MOST: Final = 2**53  # tokens: no upstream means more
@@ -119,25 +116,27 @@ def read_report(data: bytes) -> Report:
         # the response surface has error events that say so by their type
         failed=bytes(answer.error) not in FALSE or bytes(answer.type) == b'"error"',
         only_usage=usage is not None and bytes(answer.choices) == b"[]",
-        continuations=[*_continuations(answer), *(_continuations(inner) if inner else ())],
+        continuations=_continuations(answer) + (_continuations(inner) if inner else []),
     )
 
 
-def _continuations(answer: Answer) -> Iterator[str]:
+def _continuations(answer: Answer) -> list[str]:
     """Ids of tool calls, and of a response that is kept at the upstream."""
-    choices = _lenient(CHOICES, answer.choices) if b'"tool_calls"' in bytes(answer.choices) else None
-    for choice in choices or ():
-        said = choice.message or choice.delta
-        yield from (call.id for call in (said.tool_calls if said else None) or () if call.id)
-    items = [*(_lenient(ITEMS, answer.output) or ()), _lenient(ITEM, answer.item)]
-    yield from (item.call_id for item in items if item and item.call_id)
-    if bytes(answer.output):
-        name = _lenient(WORD, answer.id)
-        yield from [name] if name else []
+    found: list[str | None] = []
+    if b'"tool_calls"' in bytes(answer.choices):
+        for choice in _lenient(CHOICES, answer.choices) or ():
+            said = choice.message or choice.delta
+            found += [call.id for call in (said.tool_calls if said else None) or ()]
+    if answer.output or answer.item:
+        items = [*(_lenient(ITEMS, answer.output) or ()), _lenient(ITEM, answer.item)]
+        found += [item.call_id for item in items if item]
+    if answer.output:
+        found.append(_lenient(WORD, answer.id))
+    return [each for each in found if each]
 
 
 def _lenient(decoder: msgspec.json.Decoder[T], raw: msgspec.Raw) -> T | None:
-    if not bytes(raw):
+    if not raw:
         return None
     try:
         return decoder.decode(raw)

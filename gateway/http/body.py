@@ -20,7 +20,7 @@ from gateway.http.messages import ANY_TEXT, CHAT, answered_calls, length, seen_a
 from gateway.http.preferences import preferences
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from gateway.domain import Key, Preferences
     from gateway.http.messages import Message, Messages
@@ -132,19 +132,20 @@ def read(body: bytes, headers: Mapping[bytes, bytes], surface: Surface) -> Call:
     messages = _messages(fields, surface)
     options = _decode(OPTIONS, fields, "stream_options") or {}
     tools = fields["tools"] if _decode(LIST, fields, "tools") else msgspec.Raw()
+    previous = _decode(WORD, fields, "previous_response_id")
     return Call(
         surface=surface,
         model=model,
         fields=fields,
         tools=tools,
-        needs=frozenset(_needs(fields, messages, surface)) or NO_NEEDS,
-        characters=length(messages) + len(bytes(tools)),
+        needs=_needs(fields, messages, surface),
+        characters=length(messages) + len(tools),
         max_tokens=_most(fields, "max_completion_tokens", "max_tokens", "max_output_tokens") or None,
         choices=_most(fields, "n", "best_of") or 1,
         stream=bool(_decode(FLAG, fields, "stream")) and surface.streams,
         options=options,
         include_usage=bool(_decode(FLAG, options, "include_usage", "stream_options.")),
-        continues=(*answered_calls(messages), *_previous(fields)),
+        continues=answered_calls(messages) + ((previous,) if previous else ()),
         preferences=preferences(fields.get("routing"), headers),
         headers=_passed_on(headers),
     )
@@ -195,7 +196,7 @@ def _messages(fields: Mapping[str, msgspec.Raw], surface: Surface) -> list[Messa
 
 
 def _most(fields: Mapping[str, msgspec.Raw], *names: str) -> int:
-    return max(_count(fields, name) for name in names)
+    return max([_count(fields, name) for name in names if name in fields], default=0)
 
 
 def _count(fields: Mapping[str, msgspec.Raw], name: str) -> int:
@@ -210,21 +211,16 @@ def _count(fields: Mapping[str, msgspec.Raw], name: str) -> int:
         raise
 
 
-def _previous(fields: Mapping[str, msgspec.Raw]) -> Iterator[str]:
-    previous = _decode(WORD, fields, "previous_response_id")
-    if previous:
-        yield previous
-
-
 def _needs(
     fields: Mapping[str, msgspec.Raw], messages: list[Message] | Messages | None, surface: Surface
-) -> Iterator[Capability]:
-    yield from seen_and_heard(messages)
+) -> frozenset[Capability]:
+    needs = seen_and_heard(messages)
     if _decode(LIST, fields, "tools") or _decode(LIST, fields, "functions"):
-        yield Capability.TOOLS
+        needs.add(Capability.TOOLS)
     if "audio" in (_decode(WORDS, fields, "modalities") or ()):
-        yield Capability.AUDIO
+        needs.add(Capability.AUDIO)
     shape: Format | None = _decode(SHAPE, fields, surface.shape_field)
     shape = getattr(shape, "format", None) or shape
     if shape is not None and shape.type == "json_schema":
-        yield Capability.JSON_SCHEMA
+        needs.add(Capability.JSON_SCHEMA)
+    return frozenset(needs) if needs else NO_NEEDS

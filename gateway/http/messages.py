@@ -5,17 +5,15 @@ Every field that is not named here passes unread, and so does every kind of part
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 
 from gateway.domain import Capability
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 IMAGE_PARTS: Final = frozenset({"image_url", "input_image", "image"})
 AUDIO_PARTS: Final = frozenset({"input_audio", "audio"})
+NEEDED: Final = dict.fromkeys(IMAGE_PARTS, Capability.VISION) | dict.fromkeys(AUDIO_PARTS, Capability.AUDIO)
 IMAGE_LENGTH: Final = (
     3060  # 765 tokens: a 1024 x 1024 picture in high detail by OpenAI's tile formula, at 4 characters each
 )
@@ -56,14 +54,14 @@ def length(messages: Messages | list[Message] | None) -> int:
     """Of all text, in characters of the size of ASCII ones; pictures and token numbers count for what they cost."""
     if isinstance(messages, str):
         return text_length(messages)
-    return sum(_length_of(each) for each in messages or ())
+    return sum([_length_of(each) for each in messages or ()])
 
 
 def _length_of(item: Message | str | int | list[int]) -> int:
     if isinstance(item, Message):
         content = item.content
         said = text_length(content) if isinstance(content, str) else sum(map(_part_length, content or ()))
-        return said + len(bytes(item.tool_calls))
+        return said + len(item.tool_calls)
     if isinstance(item, str):
         return text_length(item)
     return NUMBER_LENGTH * (len(item) if isinstance(item, list) else 1)
@@ -80,13 +78,13 @@ def text_length(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode())
 
 
-def seen_and_heard(messages: Messages | list[Message] | None) -> Iterator[Capability]:
-    """What the parts of the conversation need, with repetitions."""
-    for part in _parts(messages):
-        if part.type in IMAGE_PARTS:
-            yield Capability.VISION
-        elif part.type in AUDIO_PARTS:
-            yield Capability.AUDIO
+def seen_and_heard(messages: Messages | list[Message] | None) -> set[Capability]:
+    """What the parts of the conversation need."""
+    if not isinstance(messages, list):
+        return set()
+    contents = [message.content for message in messages if isinstance(message, Message)]
+    parts = [part for content in contents if isinstance(content, list) for part in content if isinstance(part, Part)]
+    return {NEEDED[part.type] for part in parts if part.type in NEEDED}
 
 
 def answered_calls(messages: Messages | list[Message] | None) -> tuple[str, ...]:
@@ -98,9 +96,3 @@ def answered_calls(messages: Messages | list[Message] | None) -> tuple[str, ...]
         if (call := item.tool_call_id or item.call_id) is not None:
             calls.append(call)
     return tuple(reversed(calls))
-
-
-def _parts(messages: Messages | list[Message] | None) -> Iterator[Part]:
-    for message in messages if isinstance(messages, list) else ():
-        if isinstance(message, Message) and isinstance(message.content, list):
-            yield from (part for part in message.content if isinstance(part, Part))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+import msgspec
+
 from gateway.core.capacity import UNLIMITED, Headroom
 
 if TYPE_CHECKING:
@@ -15,8 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["UNLIMITED", "Claim", "Foreign", "Headroom", "LoadBook", "Remaining"]
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True):
     """A wish for one slot: who asks, where, and how many tokens it may hold (input + expected output)."""
 
     lease_id: str  # unique per attempt; releasing it twice is harmless
