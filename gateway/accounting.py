@@ -151,7 +151,8 @@ class Accounts:
         if decision.total_s is not None and decision.first_byte_s is not None:
             answers.duration.observe(decision.total_s)
             answers.first_token.observe(decision.first_byte_s)
-        self._count_retries(decision)
+        if len(decision.attempts) > 1:
+            self._count_retries(decision)
         for part, seconds in decision.watch.parts.items():
             self._metrics.parts[part].observe(seconds)
         if decision.usage is not None and decision.cost_usd is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -89,8 +89,7 @@ class Stopwatch:
         return sum(self.parts.values())
 
 
-@dataclass(slots=True, kw_only=True)
-class Decision:
+class Decision(msgspec.Struct, kw_only=True):
     """One query's story. The batcher writes what it decided, the pipeline what happened; nobody changes it after."""
 
     query: Query
@@ -106,7 +105,7 @@ class Decision:
     endpoint: str = ""
     model: str = ""
     column: int = 0  # the model's, in the estimate
-    attempts: list[Attempt] = field(default_factory=list)
+    attempts: list[Attempt] = []
     outcome: Outcome | None = None
     usage: Usage | None = None
     cost_usd: float | None = None  # actual

@@ -5,7 +5,6 @@ Nothing here fails because an upstream spells something oddly: what cannot be re
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Annotated, Final, TypeVar
 
 import msgspec
@@ -77,14 +76,13 @@ class Answer(msgspec.Struct):
     response: msgspec.Raw = msgspec.Raw()
 
 
-@dataclass(slots=True)
-class Report:
+class Report(msgspec.Struct):
     """What an answer has told so far."""
 
     usage: Usage | None = None
     failed: bool = False
     only_usage: bool = False  # an event that carries nothing else
-    continuations: list[str] = field(default_factory=list)  # ids that a later query may go on from
+    continuations: list[str] = []  # ids that a later query may go on from
 
     def add(self, other: Report) -> None:
         """What a later event told."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import secrets
 import traceback
 from typing import TYPE_CHECKING, Final
 
@@ -141,7 +142,7 @@ def _identified(scope: Scope, send: Send) -> Send:
 
     async def identified(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message["headers"] = [(b"x-request-id", request_id(sent)), *message["headers"]]
+            message["headers"] = [(b"x-request-id", request_id(sent, secrets.token_hex(12))), *message["headers"]]
         await send(message)
 
     return identified

@@ -49,7 +49,8 @@ class Exchange:
         self.silent = True  # nothing has been written since the last look
         self._receive = receive
         self._send = send
-        self._id = (b"x-request-id", request_id(self.headers.get(b"x-request-id", b"")))
+        self.unique = secrets.token_hex(12)
+        self._id = (b"x-request-id", request_id(self.headers.get(b"x-request-id", b""), self.unique))
 
     async def body(self, limit: int) -> bytes:
         """The request's body.
@@ -192,7 +193,7 @@ class Inference:
         if not self._surface.routes and call.model in pipeline.routes:
             raise InvalidRequestError(f"model: {call.model} is a route; name a model here", param="model")
         patience, turn = patience_s(exchange.headers), "" if key.name else sender(exchange.headers)
-        asked = call.query(decision_id(), arrived_at, patience, key, turn)
+        asked = call.query(f"dec_{exchange.unique}", arrived_at, patience, key, turn)
         if asked.continues:
             await pipeline.callers.recall(asked)
         query = pipeline.admit(asked, key)
@@ -234,19 +235,15 @@ def the_one(errors: BaseExceptionGroup[BaseException]) -> BaseException:
     return the_one(first) if isinstance(first, BaseExceptionGroup) else first
 
 
-def decision_id() -> str:
-    return f"dec_{secrets.token_hex(12)}"
-
-
 def sender(headers: Mapping[bytes, bytes]) -> str:
     """In whose turn a query waits: a name made of what it authorizes itself with, and never that itself."""
     told = headers.get(b"authorization", b"")
     return blake2b(told, digest_size=8).hexdigest() if told else ""
 
 
-def request_id(sent: bytes) -> bytes:
+def request_id(sent: bytes, unique: str) -> bytes:
     """The client's own when it is sane, else ours."""
-    return sent if SANE_ID.fullmatch(sent) else f"req_{secrets.token_hex(12)}".encode()
+    return sent if SANE_ID.fullmatch(sent) else b"req_" + unique.encode()
 
 
 def patience_s(headers: Mapping[bytes, bytes]) -> float:

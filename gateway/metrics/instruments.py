@@ -162,10 +162,10 @@ class Metrics:
 
     def answers(self, target: str, model: str, outcome: Outcome) -> Answers:
         """The children for queries of one kind; names that are not configured are `other`."""
-        key = (self._known(target), self._known(model), outcome.value)
-        found = self._children.get(key)
+        found = self._children.get((target, model, outcome))  # an outcome is a string with a hash of its own
         if found is None:
-            found = self._children[key] = Answers(self._instruments, *key)
+            key = (self._known(target), self._known(model), outcome.value)
+            found = self._children.get(key) or self._children.setdefault(key, Answers(self._instruments, *key))
         return found
 
     def scored(self, target: str, model: str, *, predicted: float, score: float) -> None:

@@ -5,6 +5,7 @@ prometheus_client takes a lock and a dozen calls for every number; a query has t
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
 from enum import Enum
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -180,7 +181,7 @@ class Tally:
     def __init__(self, folder: Path | None = None) -> None:
         self.families: dict[str, Family[Number] | Family[Spread]] = {}
         self.shared: Shared | None = None
-        self.values: Values = []
+        self.values: Values = array("d")
         self._next = 0
         if folder is not None:
             from gateway.metrics.shared import Shared  # noqa: PLC0415 - for several processes alone
