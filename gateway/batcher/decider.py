@@ -15,7 +15,7 @@ from gateway.batcher.reach import within_reach
 from gateway.core.capacity import NOWHERE, roomiest
 from gateway.core.decision import Batch, Decision
 from gateway.core.estimate import UNKNOWN, Estimates
-from gateway.core.ladder import at_once, prepare, separable, solve
+from gateway.core.ladder import at_once, prepare, separable, solve, unopposed
 from gateway.core.placing import Ask, Terrain, place
 from gateway.core.problem import HELD
 from gateway.core.sessions import Homes, at_home, session_of
@@ -152,12 +152,13 @@ class Decider:
         asks = [self._ask(waiter, its, now) for waiter, its in zip(batch, terms, strict=True)]
         estimates = Estimates.stack([waiter.decision.estimate for waiter in batch])
         placing = place(asks, estimates, terrain)
-        assignment = await self._solve(placing.problem)
+        assignment = unopposed(placing) or await self._solve(placing.problem)
         self._record(batch, asks, placing, Batch.of(placing, assignment, terrain))
-        for waiter, patience in zip(batch, placing.patience_s.tolist(), strict=True):
-            waiter.review_at = now + max(patience, LEAST_PATIENCE_S)
         self._lap(batch, "assign")
         placements = await self._reserve(batch, assignment.choice.tolist())
+        if None in placements:
+            for waiter, patience in zip(batch, placing.patience_s.tolist(), strict=True):
+                waiter.review_at = now + max(patience, LEAST_PATIENCE_S)
         self._lap(batch, "reserve")
         return [Verdict(*each) for each in zip(batch, placements, placing.too_dear.tolist(), strict=True)]
 

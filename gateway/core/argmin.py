@@ -6,31 +6,34 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gateway.core.problem import HELD, SCORE_LIMIT, UNKNOWN
+from gateway.core.problem import HELD, SCORE_LIMIT
 
 if TYPE_CHECKING:
-    from gateway.core.problem import Bools, Ints, Problem
+    from gateway.core.problem import Bools, Floats, Ints
 
 
-def clear_best(problem: Problem) -> Ints | None:
+def clear_best(price: Floats, slots: Ints) -> Ints | None:
     """(Q,) each query's own best where nothing stands against it, which is so for most queries: None where it may.
 
-    There every query has one cheapest place, at a sane price below that of waiting, and no endpoint is filled. No price
-    of being held, no penalty and no shadow is needed to see that this is the optimum and that no slot is worth money.
+    There every query has one cheapest place, at a sane price, and all have room in theirs: nobody has to wait or to
+    give way. No price of being held, no penalty and no shadow is needed to see that this is the optimum and that no
+    slot is worth money.
+
+    Args:
+        price: (Q, E) whole nano-dollars, infinite where a query may not go.
+        slots: (E,) free.
     """
-    queries, endpoints = problem.shape
+    queries, endpoints = price.shape
     if not queries or not endpoints:
         return None
-    price = np.where(problem.allowed, problem.score, UNKNOWN)
-    choice: Ints = price.argmin(axis=1)
-    best = price[np.arange(queries), choice]
+    best = np.minimum.reduce(price, axis=1)
+    if not all(-SCORE_LIMIT <= each < SCORE_LIMIT for each in best.tolist()):  # false for nan
+        return None
     if np.count_nonzero(price == best[:, None]) > queries:
         return None
-    below = np.where(problem.may_hold, np.minimum(problem.hold, SCORE_LIMIT), SCORE_LIMIT)
-    if np.count_nonzero((best >= -SCORE_LIMIT) & (best < below)) < queries:
-        return None
-    has_room = np.bincount(choice, minlength=endpoints) < problem.slots
-    return choice if np.count_nonzero(has_room) == endpoints else None
+    choice: Ints = price.argmin(axis=1)
+    crowded = np.bincount(choice, minlength=endpoints) > slots
+    return None if np.count_nonzero(crowded) else choice
 
 
 def own_best(price: Ints, slots: Ints) -> Ints:

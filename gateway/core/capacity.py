@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,11 +19,12 @@ UNLIMITED = np.int64(2**40)  # room of a row without a limit; sums of many stay 
 NOWHERE = -1  # no endpoint has room
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Headroom:
     """What is free now, per endpoint in the book's order: capacity less what is held.
 
-    Each field is (E,) int64, never negative, `UNLIMITED` where there is no limit.
+    Each field is (E,) int64, never negative, `UNLIMITED` where there is no limit. Read-only by agreement: a book may
+    give the same one out again.
     """
 
     slots: NDArray[np.int64]
@@ -30,10 +32,15 @@ class Headroom:
     tokens: NDArray[np.int64]  # left of tokens per minute
     kv: NDArray[np.int64]  # tokens that may still be held at once
 
-    @property
+    @cached_property
     def places(self) -> NDArray[np.int64]:
         """(E,) queries that may be placed now: free slots, or what is left of requests per minute if that is less."""
         return np.minimum(self.slots, self.requests)
+
+    @cached_property
+    def limits_tokens(self) -> bool:
+        """Whether some endpoint has a limit of tokens."""
+        return bool(min(self.kv.min(initial=UNLIMITED), self.tokens.min(initial=UNLIMITED)) < UNLIMITED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,13 +42,12 @@ class Batch:
 
     @classmethod
     def of(cls, placing: Placing, assignment: Assignment, terrain: Terrain) -> Batch:
-        problem = placing.problem
         return cls(
-            slots=problem.slots,
+            slots=placing.slots,
             healthy=terrain.healthy,
             demand=placing.wanted,
             shadow=assignment.shadow,
-            size=problem.shape[0],
+            size=len(placing.asks),
             held=assignment.choice.tolist().count(HELD),
             step=assignment.step.value,
             objective=assignment.objective,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gateway.core import cpsat, transport
-from gateway.core.argmin import clear_best, own_best
+from gateway.core.argmin import own_best
 from gateway.core.assignment import EXACT, Assignment, Step, Warm
 from gateway.core.greedy import one_by_one
 from gateway.core.instance import make_instance
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gateway.core.instance import Instance
+    from gateway.core.placing import Placing
     from gateway.core.problem import Ints
 
 
@@ -78,13 +79,18 @@ def prepare() -> None:
     )
 
 
+def unopposed(placing: Placing) -> Assignment | None:
+    """The first rung for a batch in which nothing stands against anybody's own best; None where something may."""
+    choice = placing.clear
+    if choice is None:
+        return None
+    money = int(placing.price[np.arange(len(choice)), choice].sum())
+    nothing = np.zeros(len(placing.slots), np.int64)
+    return Assignment(choice=choice, objective=money, bound=money, step=Step.ARGMIN, gain=0, shadow=nothing)
+
+
 def separable(problem: Problem) -> Assignment | None:
     """The first rung alone, for a caller that would have to fetch the others: None when some row is exceeded."""
-    plain = None if problem.has_side_rows else clear_best(problem)
-    if plain is not None:
-        money = int(problem.score[np.arange(len(plain)), plain].sum())
-        nothing = np.zeros(problem.shape[1], np.int64)
-        return Assignment(choice=plain, objective=money, bound=money, step=Step.ARGMIN, gain=0, shadow=nothing)
     instance = make_instance(problem)
     choice = own_best(instance.price, instance.slots)
     if slots_exceeded(problem, choice) or side_rows_exceeded(problem, choice):

@@ -50,10 +50,20 @@ class Traffic:
         """(E,) slots, at least 1."""
         return np.maximum(self.slots, 1)
 
+    @cached_property
+    def sharing(self) -> Ints:
+        """(E,) queries that are answered at once with one more."""
+        return np.minimum(self.joined, self.servers)
+
+    @cached_property
+    def queued(self) -> bool:
+        """Whether one more would have to wait for a slot somewhere."""
+        return bool((self.joined > self.servers).any())
+
 
 def seconds_of_service(input_tokens: Floats, output_tokens: Floats, pace: Pace, traffic: Traffic) -> Floats:
     """(Q, E) expected seconds in a slot, to the last token. Tokens are (Q, E), input without what is cached."""
-    return _service(input_tokens, output_tokens, pace, np.minimum(traffic.joined, traffic.servers))
+    return _service(input_tokens, output_tokens, pace, traffic.sharing)
 
 
 def seconds_to_start(traffic: Traffic, between: Floats) -> Floats:

@@ -90,10 +90,15 @@ def test_the_short_way_to_the_first_rung_ends_where_the_long_one_does() -> None:
             problem = dataclasses.replace(drawn, slots=drawn.slots + extra)
             answer, whole = separable(problem), solve(problem, budget_s=5.0)
             assert (answer is not None) is (whole.step is Step.ARGMIN), seed
+            clear = clear_best(np.where(problem.allowed, problem.score.astype(np.float64), np.inf), problem.slots)
+            if clear is not None and not problem.may_hold.any() and not problem.has_side_rows:
+                assert answer is not None, seed
+                assert answer.choice.tolist() == clear.tolist(), seed
+                assert (answer.gain, answer.shadow.tolist()) == (0, [0] * problem.shape[1]), seed
+                short += 1
             if answer is not None:
                 for field in dataclasses.fields(answer):
                     assert np.array_equal(getattr(answer, field.name), getattr(whole, field.name)), (seed, field.name)
-                short += clear_best(problem) is not None
     assert short > 20
 
 
