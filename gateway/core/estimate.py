@@ -96,9 +96,14 @@ class Estimates:
     def stack(cls, estimates: Sequence[Estimate]) -> Estimates:
         """In the order given."""
         return cls(
-            quality=np.array([each.quality for each in estimates]),
-            quality_sd=np.array([each.quality_sd for each in estimates]),
-            input_tokens=np.array([each.input_tokens for each in estimates]),
-            output_tokens=np.array([each.output_tokens for each in estimates]),
-            cost_usd=np.array([each.cost_usd for each in estimates]),
+            quality=_rows([each.quality for each in estimates]),
+            quality_sd=_rows([each.quality_sd for each in estimates]),
+            input_tokens=_rows([each.input_tokens for each in estimates]),
+            output_tokens=_rows([each.output_tokens for each in estimates]),
+            cost_usd=_rows([each.cost_usd for each in estimates]),
         )
+
+
+def _rows(rows: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """(Q, M); a lone row is not copied."""
+    return rows[0][None] if len(rows) == 1 else np.array(rows)

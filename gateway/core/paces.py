@@ -7,7 +7,7 @@ nothing would be sent there and nobody would ever learn better.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite, isnan
+from math import isfinite, isnan, nan
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -51,30 +51,32 @@ class Paces:
 
     def __init__(self, endpoints: Sequence[Endpoint]) -> None:
         count = len(endpoints)
-        self._per_token = np.full(count, np.nan)  # seconds of an output token
+        self._per_token = _Figure(count, 1 / DECODE_RATE)  # seconds of an output token
         self._prefill = np.full(count, 1 / PREFILL_RATE)  # seconds of an input token: not measured
-        self._overhead = np.full(count, np.nan)  # seconds to the first token beside prefill
-        self._crowd = np.ones(count)  # queries beside which that was
+        self._overhead = _Figure(count, 0.0)  # seconds to the first token beside prefill
+        self._crowd = [1.0] * count  # queries beside which that was
+        self._slowed = np.ones(count)  # by them, a factor
         self._input, self._output = np.full(count, ORDINARY_INPUT), np.full(count, ORDINARY_OUTPUT)
-        self._answers = np.zeros(count, dtype=np.int64)
+        self._answers = [0] * count
         self._seen = np.full(count, -np.inf)
         # an API scales behind its door: what others send there does not show
         self._crowding = np.array([0.0 if each.kind is Kind.OPENAI else CROWDING for each in endpoints])
         self._index = {each.name: index for index, each in enumerate(endpoints)}
         self._slots = np.array([each.capacity.concurrency for each in endpoints], dtype=np.int64)
         self._nobody = np.zeros_like(self._slots)
+        self._still: tuple[Headroom, Traffic] | None = None  # the last of them
 
     def inherit(self, before: Paces, names: Iterable[str]) -> None:
         """What was measured of these endpoints, which are the same as before."""
         for name in names:
             here, there = self._index[name], before._index[name]
+            self._per_token.put(here, before._per_token.at(there))
+            self._overhead.put(here, before._overhead.at(there))
+            self._put_crowd(here, before._crowd[there])
+            self._answers[here] = before._answers[there]
             for mine, theirs in (
-                (self._per_token, before._per_token),
-                (self._overhead, before._overhead),
-                (self._crowd, before._crowd),
                 (self._input, before._input),
                 (self._output, before._output),
-                (self._answers, before._answers),
                 (self._seen, before._seen),
             ):
                 mine[here] = theirs[there]
@@ -91,32 +93,37 @@ class Paces:
             now: when it ended.
         """
         self._answers[index] += 1
-        step = max(NEWEST, 1 / self._answers.item(index))
+        step = max(NEWEST, 1 / self._answers[index])
         prefill = (usage.input_tokens - usage.cached_tokens) / PREFILL_RATE
+        overhead, per_token = self._overhead, self._per_token
         if first_s < total_s:
-            _follow(self._overhead, index, max(0.0, first_s - prefill), step)
-        known = self._overhead.item(index)
+            overhead.put(index, _followed(overhead.at(index), max(0.0, first_s - prefill), step))
+        known = overhead.at(index)
         known = known if isfinite(known) else 0.0
         decoding = total_s - first_s if first_s < total_s else total_s - prefill - known
-        _follow(self._per_token, index, max(0.0, decoding) / max(1, usage.output_tokens), step)
-        _follow(self._crowd, index, running, step)
-        _follow(self._input, index, usage.input_tokens, step)
-        _follow(self._output, index, usage.output_tokens, step)
+        per_token.put(index, _followed(per_token.at(index), max(0.0, decoding) / max(1, usage.output_tokens), step))
+        self._put_crowd(index, _followed(self._crowd[index], running, step))
+        # plain numbers: arithmetic with NumPy's takes ten times as long
+        self._input[index] = _followed(self._input.item(index), usage.input_tokens, step)
+        self._output[index] = _followed(self._output.item(index), usage.output_tokens, step)
         self._seen[index] = now
+
+    def _put_crowd(self, index: int, crowd: float) -> None:
+        self._crowd[index] = crowd
+        self._slowed[index] = 1 + self._crowding.item(index) * max(crowd - 1, 0)
 
     def known(self, indices: Sequence[int]) -> bool:
         """Whether enough answers of each have been seen to go by their pace."""
-        return bool((self._answers[list(indices)] >= ENOUGH).all())
+        return all(self._answers[index] >= ENOUGH for index in indices)
 
     def pace(self, now: float) -> Pace:
         """How fast each is, as far as can be told at this time."""
-        trust = np.exp(-(now - self._seen) / TRUSTED_S)
-        per_token = _blend(self._per_token, trust, 1 / DECODE_RATE)
+        trust = np.exp((self._seen - now) / TRUSTED_S)
         return Pace(
             prefill_s=self._prefill,
-            token_s=per_token / (1 + self._crowding * np.maximum(self._crowd - 1, 0)),
+            token_s=self._per_token.blend(trust) / self._slowed,
             crowding=self._crowding,
-            overhead_s=_blend(self._overhead, trust, 0.0),
+            overhead_s=self._overhead.blend(trust),
         )
 
     def traffic(self, free: Headroom, queues: Mapping[str, Queue]) -> Traffic:
@@ -125,6 +132,8 @@ class Paces:
         An endpoint that lets queries wait has no slot free, whatever was configured: it answers as many at once as it
         says are running.
         """
+        if not queues and self._still is not None and self._still[0] is free:
+            return self._still[1]
         slots, waiting = self._slots, self._nobody
         running: Ints = np.maximum(slots - free.slots, 0)
         telling = {name: queue for name, queue in queues.items() if queue.waiting and name in self._index}
@@ -134,7 +143,11 @@ class Paces:
                 index = self._index[name]
                 slots[index] = running[index] = max(1, min(int(slots[index]), queue.running))
                 waiting[index] = queue.waiting
-        return Traffic(running=running, waiting=waiting, slots=slots, mean_input=self._input, mean_output=self._output)
+        traffic = Traffic(
+            running=running, waiting=waiting, slots=slots, mean_input=self._input, mean_output=self._output
+        )
+        self._still = None if telling else (free, traffic)
+        return traffic
 
     def slot_wait(self, now: float) -> Floats:
         """(E,) expected seconds until one of its slots frees when all are taken."""
@@ -150,19 +163,36 @@ class Paces:
         return seconds
 
 
-def _follow(means: Floats, index: int, value: float, step: float) -> None:
-    mean = means.item(index)  # a plain number: arithmetic with NumPy's takes ten times as long
-    means[index] = value if isnan(mean) else mean + step * (value - mean)
+class _Figure:
+    """One mean of each of E endpoints, NaN where it has not been measured, and what is usual of them."""
+
+    def __init__(self, count: int, default: float) -> None:
+        self._own = [nan] * count
+        self._default = np.full(count, default)
+        self._known: tuple[float, Floats] | None = None  # what is usual, and (E,) how far each is from it
+
+    def at(self, index: int) -> float:
+        return self._own[index]
+
+    def put(self, index: int, mean: float) -> None:
+        self._own[index] = mean
+        self._known = None
+
+    def blend(self, trust: Floats) -> Floats:
+        """(E,) each one's own as far as it is trusted, else what is usual among those that have been measured."""
+        if self._known is None:
+            measured = [mean for mean in self._own if isfinite(mean)]
+            if not measured:
+                return self._default
+            usual = _median(measured)
+            self._known = usual, np.array([mean - usual if isfinite(mean) else 0.0 for mean in self._own])
+        usual, apart = self._known
+        return usual + trust * apart
 
 
-def _blend(own: Floats, trust: Floats, default: float) -> Floats:
-    """(E,) each one's own as far as it is trusted, else what is usual among those that have been measured."""
-    measured = np.isfinite(own)
-    known = own[measured].tolist()
-    if not known:
-        return np.full(own.shape, default)
-    usual = _median(known)
-    return np.where(measured, usual + trust * (own - usual), usual)
+def _followed(mean: float, value: float, step: float) -> float:
+    """The mean as the newest value moves it."""
+    return value if isnan(mean) else mean + step * (value - mean)
 
 
 def _median(values: list[float]) -> float:

@@ -166,6 +166,7 @@ class Ledger:
         self._leases: dict[str, Lease] = {}  # in the order taken, which with one period is the order of expiry
         self._accounts: dict[str, Account] = {}
         self._retired: dict[str, Account] = {}
+        self._free: tuple[list[tuple[int, int, int, int]], Headroom] | None = None  # as it was last asked for
         self._replicas = 1
         self.endpoints: tuple[str, ...] = ()
         self.reconfigure(capacities)
@@ -277,9 +278,11 @@ class Ledger:
         return max(0.0, soonest)
 
     def headroom(self, now: float) -> Headroom:
-        """What is free, (E,) each."""
+        """What is free, (E,) each: the same as before where it has not changed, so that what follows from it is too."""
         rows = [account.free(now) for account in self._accounts.values()]
-        return Headroom(*np.array(rows, dtype=np.int64).reshape(-1, 4).T)
+        if self._free is None or self._free[0] != rows:
+            self._free = rows, Headroom(*np.array(rows, dtype=np.int64).reshape(-1, 4).T.copy())
+        return self._free[1]
 
     def held(self) -> dict[str, int]:
         """Leases per endpoint; of the endpoints that are gone, those that still have some."""
