@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from gateway.core.assignment import Step
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 RESIDUAL: Final = "residual"
 FEEDBACK_FIELDS: Final = frozenset({"scored", RESIDUAL})  # fade by themselves, so they are kept by themselves
-DECIDED_FIELDS: Final = tuple(each.name for each in fields(Sums) if each.name not in FEEDBACK_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +93,8 @@ class Keeping:
         await self._store.add(self._feedback, {COUNT: 1.0, RESIDUAL: score - quality})
 
     async def _add(self, delta: Sums) -> None:
-        amounts = {name: amount for name in DECIDED_FIELDS if (amount := getattr(delta, name))}
+        told = zip(delta._fields, delta, strict=True)
+        amounts = {name: amount for name, amount in told if amount and name not in FEEDBACK_FIELDS}
         await self._store.add(self._decisions, amounts)
 
 

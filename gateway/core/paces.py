@@ -169,6 +169,7 @@ class _Figure:
     def __init__(self, count: int, default: float) -> None:
         self._own = [nan] * count
         self._default = np.full(count, default)
+        self._is_measured = False  # of any
         self._known: tuple[float, Floats] | None = None  # what is usual, and (E,) how far each is from it
 
     def at(self, index: int) -> float:
@@ -176,15 +177,15 @@ class _Figure:
 
     def put(self, index: int, mean: float) -> None:
         self._own[index] = mean
+        self._is_measured |= isfinite(mean)
         self._known = None
 
     def blend(self, trust: Floats) -> Floats:
         """(E,) each one's own as far as it is trusted, else what is usual among those that have been measured."""
+        if not self._is_measured:
+            return self._default
         if self._known is None:
-            measured = [mean for mean in self._own if isfinite(mean)]
-            if not measured:
-                return self._default
-            usual = _median(measured)
+            usual = _median([mean for mean in self._own if isfinite(mean)])
             self._known = usual, np.array([mean - usual if isfinite(mean) else 0.0 for mean in self._own])
         usual, apart = self._known
         return usual + trust * apart

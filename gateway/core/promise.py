@@ -15,7 +15,6 @@ on. All of it is a function of the sums, so replicas that share sums share the m
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import replace
 from math import exp, floor, inf, log, sqrt
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -199,9 +198,9 @@ class Promise:
         early = inf if self._of_cost else EARLY_DEBT + DEBT_SHARE * after.n
         kept = min(max(debt, -self._most_debt, -early), self._credit, early)
         if not self._of_cost:
-            return delta if kept == debt else replace(delta, aimed=delta.aimed + kept - debt)
+            return delta if kept == debt else delta._replace(aimed=delta.aimed + kept - debt)
         kept_billed = min(max(billed, -self._most_debt), self._bill_credit)
-        return replace(delta, aimed=delta.aimed + kept - debt, forgiven=kept_billed - billed - (kept - debt))
+        return delta._replace(aimed=delta.aimed + kept - debt, forgiven=kept_billed - billed - (kept - debt))
 
     def _placed_at(self, sums: Sums, count: int) -> float:
         """The position, remembered: it is asked for a batch's multipliers, and again for what the batch adds."""

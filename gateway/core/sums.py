@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import exp
+from typing import NamedTuple
 
 MEMORY = 2_000  # queries after which a sum has forgotten all but 1/e
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sums:
+class Sums(NamedTuple):
     """A route's memory, or what one batch adds to it. The target's unit is quality, or USD where cost is promised."""
 
     n: float = 0.0  # queries decided

@@ -52,7 +52,10 @@ class MemorySums:
         self._sums: dict[str, Sums] = {}
 
     async def add(self, key: str, delta: Mapping[str, float]) -> None:
-        self._sums.setdefault(key, Sums()).add(delta)
+        sums = self._sums.get(key)
+        if sums is None:
+            sums = self._sums[key] = Sums()
+        sums.add(delta)
 
     async def read(self, key: str) -> Mapping[str, float]:
         sums = self._sums.get(key)
