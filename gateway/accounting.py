@@ -105,11 +105,12 @@ class Accounts:
         decision.total_s = self._now() - decision.query.arrived_at
         self._count(decision, decision.outcome)
         if self._writer is not None:
-            self._writer.add(Ended(decision, self._fleet, self._wall()))
+            self._writer.add(Ended(decision, decision.query, self._fleet, self._wall()))
         if self._traces is not None:
             self._traces.end(decision, self._fleet)
         if self._telling is not None:
             self._telling.tell(decision)
+        decision.query = decision.query.settled()  # the decision is kept in memory: its text would be most of it
 
     async def close(self, decision: Decision, reply: Reply, placement: Placement) -> None:
         """An upstream's part is over: what it used is charged, before its slot is freed."""

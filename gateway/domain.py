@@ -242,3 +242,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     def admitted(self, models: tuple[str, ...], deadline_at: float) -> Query:
         """The same query with who may answer it, and by when it must be placed."""
         return msgspec.structs.replace(self, models=models, deadline_at=deadline_at)
+
+    def settled(self) -> Query:
+        """The same query without its text, which nobody reads again."""
+        return msgspec.structs.replace(self, messages=b"", tools=b"")

@@ -174,6 +174,14 @@ async def test_a_query_is_served_and_settled_once() -> None:
         assert decision.watch.total == pytest.approx(sum(decision.watch.parts.values()))
 
 
+async def test_what_was_asked_is_not_kept_with_the_decision() -> None:
+    async with house() as h:
+        decision = await h.ask("0.5 a long document")
+        kept = h.log.find(decision.query.id)
+        assert kept is decision
+        assert (kept.query.target, kept.query.messages, kept.query.tools) == ("auto", b"", b"")
+
+
 async def test_usage_that_nobody_reported_is_estimated_and_says_so() -> None:
     async with house(FakeUpstream(usage=None)) as its:
         decision = await its.ask()

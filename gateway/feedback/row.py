@@ -11,6 +11,7 @@ from gateway.core.story import written
 if TYPE_CHECKING:
     from gateway.core.decision import Decision
     from gateway.core.fleet import Fleet
+    from gateway.domain import Query
 
 Row = dict[str, Any]  # by column
 
@@ -20,6 +21,7 @@ class Ended:
     """A settled decision on its way to the log."""
 
     decision: Decision
+    query: Query  # as it was asked: the decision's has no text any more
     fleet: Fleet  # whose indices its arrays have
     at: float  # seconds since the epoch
 
@@ -74,7 +76,7 @@ def row(ended: Ended, *, score: float | None, prompts: bool) -> Row:
         prompts: whether the prompt itself is kept; its hash always is.
     """
     decision = ended.decision
-    query, about, usage = decision.query, scored(decision), decision.usage
+    query, about, usage = ended.query, scored(decision), decision.usage
     return {
         "id": query.id,
         "at": ended.at,

@@ -28,7 +28,7 @@ def store(log_url: str) -> Iterator[Store]:
 
 
 def rows(*ids: str, at: float = 100.0, prompts: bool = False) -> list[Row]:
-    return [row(Ended(settled(each), FLEET, at), score=None, prompts=prompts) for each in ids]
+    return [row(Ended(settled(each), settled(each).query, FLEET, at), score=None, prompts=prompts) for each in ids]
 
 
 def mark(decision_id: str, score: float) -> Mark:

@@ -71,7 +71,8 @@ async def writing(store: Store, told: Told, *, buffer: int = 100, rows: int = 10
 
 
 def ended(decision_id: str) -> Ended:
-    return Ended(settled(decision_id), FLEET, 100.0)
+    decision = settled(decision_id)
+    return Ended(decision, decision.query, FLEET, 100.0)
 
 
 def ids(url: str) -> list[str]:

@@ -28,7 +28,7 @@ def message(text: str) -> bytes:
 
 def kept(url: str, *decisions: tuple[Decision, float | None], prompts: bool = True) -> None:
     store = Store(url)
-    store.insert([row(Ended(each, FLEET, 1.0), score=score, prompts=prompts) for each, score in decisions])
+    store.insert([row(Ended(each, each.query, FLEET, 1.0), score=score, prompts=prompts) for each, score in decisions])
     store.close()
 
 
