@@ -6,7 +6,7 @@ For routing it does as well as a sentence transformer at about a hundredth of th
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import pairwise
+from math import hypot
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,19 +15,19 @@ from predictors.encoder import EncoderError, Features
 from predictors.ngrams import BUCKETS, ngrams
 from predictors.prompt import shorten
 from predictors.structure import FEATURES, structure
+from predictors.terms import count_terms, project_terms, weighted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
     from scipy import sparse
 
     from predictors.base import Prompt
     from predictors.encoder import Encoder, Reading
+    from predictors.terms import Terms
 
     Floats = NDArray[np.float32]
-    Shares = NDArray[np.float64]
-    Terms = tuple[Floats, NDArray[np.int32], NDArray[np.int64]]  # of a sparse row matrix: values, columns, row starts
 
 VOCABULARY = 16_384  # n-grams kept, the most frequent first
 DIRECTIONS = 128
@@ -39,6 +39,7 @@ CONSTANT, SOFTENING = 1e-3, 0.05  # standard deviations of a feature that says n
 CLIP = 4.0  # standard deviations
 _TOOL_SALT = 0x5851F42D4C957F2D
 _READ_AT_ONCE = 512
+_AT_ONCE = 16  # whose n-grams are found together: what more of them take no longer fits the cache
 _LEAST = 1e-6  # length
 _ROUNDS, _SPARE = 1, 32  # power iterations and extra columns of the randomised decomposition
 _NOTHING = 1e-9  # of the largest squared singular value: a direction below it is rounding
@@ -49,30 +50,34 @@ class Lexical:
     """Vocabulary of V n-grams, D directions.
 
     Args:
-        column: (BUCKETS,) int32, the column of a bucket's n-gram, -1 where it is not kept.
+        column: (BUCKETS,) uint16 or wider, the column of a bucket's n-gram, V where it is not kept.
         weight: (V,) float32, inverse document frequency.
         directions: (V, D) float16.
         scale: (D,) float32, standard deviation of each direction over the training texts.
         centre, spread: (FEATURES,) float32, of the structure features.
     """
 
-    column: NDArray[np.int32]
+    column: NDArray[np.unsignedinteger]
     weight: Floats
     directions: Floats
     scale: Floats
     centre: Floats
     spread: Floats
+    _weight: Floats = field(init=False, repr=False)  # (V + 1,) the last, of what is not kept, is 0
     _factor: Floats = field(init=False, repr=False)  # (D + FEATURES,) from the projected and standardised to inputs
-    _halves: Floats = field(init=False, repr=False)  # (D + FEATURES, 2) sums the columns of either kind
+    _halves: Floats = field(init=False, repr=False)  # (2, D + FEATURES) tells the columns of either kind
+    _steps: Floats = field(init=False, repr=False)  # (FEATURES,) 1 / spread
 
     def __post_init__(self) -> None:
         width = self.scale.size
         factor = np.full(width + FEATURES, SCALE, np.float32)
         factor[:width] /= self.scale
-        halves = np.zeros((width + FEATURES, 2), np.float32)
-        halves[:width, 0] = halves[width:, 1] = 1
+        halves = np.zeros((2, width + FEATURES), np.float32)
+        halves[0, :width] = halves[1, width:] = 1
+        object.__setattr__(self, "_weight", np.append(self.weight, np.float32(0)))
         object.__setattr__(self, "_factor", factor)
         object.__setattr__(self, "_halves", halves)
+        object.__setattr__(self, "_steps", 1 / self.spread)
 
     @property
     def name(self) -> str:
@@ -82,38 +87,28 @@ class Lexical:
     def encode(self, prompts: Sequence[Prompt]) -> Features:
         """Features of any prompts."""
         rows, buckets = _occurrences(prompts)
-        columns = self.column[buckets]
-        known = columns >= 0
-        inside = rows[known]
-        terms = _count(inside, columns[known], len(prompts), self.weight.size)
-        total, kept = np.bincount(rows, minlength=len(prompts)), np.bincount(inside, minlength=len(prompts))
-        return self.project(terms, kept / np.maximum(total, 1), structure(prompts))
+        terms, known = count_terms(rows, self.column[buckets], len(prompts), self.weight.size)
+        return self.project(terms, known, structure(prompts))
 
-    def project(self, terms: Terms, known: Shares, shape: Floats) -> Features:
-        """Features from counts of kept n-grams, (Q,) the share of all that they are, and (Q, FEATURES) structure."""
+    def project(self, terms: Terms, known: Iterable[float], shape: Floats) -> Features:
+        """Features from counts of n-grams, for each row the share of all that are kept, and (Q, FEATURES) structure."""
         width = self.scale.size
         both = np.empty((len(shape), width + FEATURES), np.float32)
-        _project(_weighted(terms, self.weight), self.directions, both[:, :width])
-        standard = (shape - self.centre) / self.spread
-        np.minimum(np.maximum(standard, -CLIP, out=standard), CLIP, out=both[:, width:])
-        lengths = np.sqrt(np.square(both) @ self._halves)
-        # The n-grams come to length 1, the structure shrinks alike for all; then the two together come to length 1.
-        share = np.empty_like(lengths)
-        share[:, 0] = 1 / np.maximum(lengths[:, 0], _LEAST)
-        share[:, 1] = STRUCTURE_SHARE / FEATURES**0.5
-        parts = lengths * share
-        share /= np.maximum(np.sqrt(np.vecdot(parts, parts)), _LEAST)[:, None]
-        vectors = np.empty_like(both)
-        np.multiply(both[:, :width], share[:, :1], out=vectors[:, :width])
-        np.multiply(both[:, width:], share[:, 1:], out=vectors[:, width:])
-        signals = np.empty((len(both), 2), np.float32)
-        signals[:, 0], signals[:, 1] = lengths[:, 0], known
-        return Features(both * self._factor, vectors, signals)
+        if width:
+            project_terms(terms, self._weight, self.directions, both[:, :width])
+        standard = both[:, width:]
+        np.subtract(shape, self.centre, out=standard)
+        standard *= self._steps
+        np.minimum(np.maximum(standard, -CLIP, out=standard), CLIP, out=standard)
+        lengths = np.sqrt(np.square(both).dot(self._halves.T)).tolist()
+        share = np.array([_share(*each) for each in lengths], np.float32).reshape(-1, 2)
+        signals = np.array([(grams, part) for (grams, _), part in zip(lengths, known, strict=True)], np.float32)
+        return Features(both * self._factor, both * share.dot(self._halves), signals.reshape(-1, 2))
 
     def arrays(self) -> Mapping[str, NDArray[np.generic]]:
         """All that `restore` needs: the kept buckets stand for the whole column table."""
         kept = np.zeros(self.weight.size, np.int32)
-        buckets = np.flatnonzero(self.column >= 0)
+        buckets = np.flatnonzero(self.column < self.weight.size)
         kept[self.column[buckets]] = buckets
         return {
             "buckets": kept,
@@ -147,7 +142,8 @@ class LexicalEngine:
         parts = [sparse.csr_matrix((0, BUCKETS), dtype=np.float32)]
         for start in range(0, len(prompts), _READ_AT_ONCE):
             some = prompts[start : start + _READ_AT_ONCE]
-            parts.append(_matrix(_count(*_occurrences(some), len(some), BUCKETS), BUCKETS))
+            terms, _ = count_terms(*_occurrences(some), len(some), BUCKETS)
+            parts.append(_matrix(terms, BUCKETS))
         counts = sparse.vstack(parts, format="csr", dtype=np.float32)
         return LexicalReading(counts, structure(prompts))
 
@@ -159,7 +155,7 @@ class LexicalEngine:
         kept = np.argsort(-texts, kind="stable")[:VOCABULARY]
         kept = np.sort(kept[texts[kept] >= MIN_TEXTS])
         weight = (1 + np.log((1 + len(shape)) / (1 + texts[kept]))).astype(np.float32)
-        terms = _matrix(_weighted(_chosen(counts, kept), weight), kept.size)
+        terms = _matrix(weighted(_chosen(counts, kept), weight), kept.size)
         directions = _directions(terms, seed)
         projected = np.asarray(terms @ directions)
         some = bool(len(shape))
@@ -176,7 +172,7 @@ class LexicalEngine:
         """What the encoder makes of prompts that are read already."""
         assert isinstance(reading, LexicalReading)  # noqa: S101 - as above
         assert isinstance(encoder, Lexical)  # noqa: S101 - as above
-        terms = _chosen(reading.counts, np.flatnonzero(encoder.column >= 0))
+        terms = _chosen(reading.counts, np.flatnonzero(encoder.column < encoder.weight.size))
         total = np.asarray(reading.counts.sum(axis=1)).ravel()
         running = np.append(0.0, np.cumsum(terms[0], dtype=np.float64))
         known = running[terms[2][1:]] - running[terms[2][:-1]]
@@ -196,6 +192,16 @@ class LexicalEngine:
         return Lexical(_table(buckets), weight, directions, scale, centre, spread)
 
 
+def _share(grams: float, structure: float) -> tuple[float, float]:
+    """Factors on the two halves of a row, from their lengths.
+
+    The n-grams come to length 1, the structure shrinks alike for all; then the two together come to length 1.
+    """
+    whole, part = 1 / max(grams, _LEAST), STRUCTURE_SHARE / FEATURES**0.5
+    length = max(hypot(grams * whole, structure * part), _LEAST)
+    return whole / length, part / length
+
+
 def _spread(shape: Floats) -> Floats:
     """(FEATURES,) what counts as a step of one; endless for what never differed, which nothing can be learned of."""
     deviation = shape.std(axis=0) if len(shape) else np.zeros(FEATURES)
@@ -205,34 +211,9 @@ def _spread(shape: Floats) -> Floats:
 def _chosen(counts: sparse.csr_matrix, kept: NDArray[np.int64]) -> Terms:
     """The columns of (Q, BUCKETS) counts that are kept; faster than scipy's own indexing."""
     columns = _table(kept)[counts.indices]
-    known = columns >= 0
+    known = columns < kept.size
     before = np.concatenate([[0], np.cumsum(known)])
     return counts.data[known], columns[known], before[counts.indptr]
-
-
-def _weighted(terms: Terms, weight: Floats) -> Terms:
-    """Sublinear counts times inverse document frequency, each row of unit length."""
-    times, columns, start = terms
-    values = np.log(times)
-    values += 1
-    values *= weight.take(columns)
-    squares = np.zeros(values.size + 1)
-    np.add.accumulate(np.square(values), out=squares[1:])
-    ends = squares[start]
-    lengths = np.sqrt(np.maximum(ends[1:] - ends[:-1], 1e-24)).astype(np.float32)
-    values /= lengths.repeat(start[1:] - start[:-1])
-    return values, columns, start
-
-
-def _project(terms: Terms, directions: Floats, found: Floats) -> None:
-    """Fills in the (Q, D) product of a sparse row matrix with (V, D) directions; row by row it needs no scipy."""
-    values, columns, start = terms
-    bounds = list(pairwise(start.tolist()))
-    picked = np.empty((max((end - begin for begin, end in bounds), default=0), directions.shape[1]), np.float32)
-    for row, (begin, end) in enumerate(bounds):
-        # Into one buffer, and "clip" because columns are in range: half the time of plain indexing.
-        some = np.take(directions, columns[begin:end], axis=0, out=picked[: end - begin], mode="clip")
-        np.dot(values[begin:end], some, out=found[row])
 
 
 def _matrix(terms: Terms, width: int) -> sparse.csr_matrix:
@@ -243,28 +224,19 @@ def _matrix(terms: Terms, width: int) -> sparse.csr_matrix:
 
 def _occurrences(prompts: Sequence[Prompt]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Row and bucket of every n-gram of the texts, and of the tools apart from them."""
-    rows, buckets = ngrams([shorten(prompt.text) for prompt in prompts])
+    found = [
+        (rows + start if start else rows, buckets)
+        for start in range(0, len(prompts), _AT_ONCE)
+        for rows, buckets in [ngrams([shorten(prompt.text) for prompt in prompts[start : start + _AT_ONCE]])]
+    ]
     tooled = [row for row, prompt in enumerate(prompts) if prompt.tools]
-    if not tooled:
-        return rows, buckets
-    more, extra = ngrams([shorten(prompts[row].tools) for row in tooled], salt=_TOOL_SALT)
-    return np.concatenate([rows, np.array(tooled)[more]]), np.concatenate([buckets, extra])
-
-
-def _count(rows: NDArray[np.int64], columns: NDArray[np.integer], height: int, width: int) -> Terms:
-    """How often each pair of row and column occurs."""
-    keys = rows * width
-    keys += columns
-    keys.sort()
-    ends = np.ones(keys.size, np.bool_)
-    np.not_equal(keys[1:], keys[:-1], out=ends[:-1])
-    last = np.flatnonzero(ends)
-    distinct = keys[last]
-    times = last.astype(np.float32)
-    times[1:] -= last[:-1]
-    times[:1] += 1
-    start = np.searchsorted(distinct, np.arange(height + 1) * width)
-    return times, (distinct % max(width, 1)).astype(np.int32), start
+    if tooled:
+        rows, buckets = ngrams([shorten(prompts[row].tools) for row in tooled], salt=_TOOL_SALT)
+        found.append((np.array(tooled)[rows], buckets))
+    if len(found) == 1:
+        return found[0]
+    rows, buckets = (np.concatenate(each) for each in zip(*found, strict=True)) if found else ngrams([])
+    return rows, buckets
 
 
 def _directions(terms: sparse.csr_matrix, seed: int) -> Floats:
@@ -290,7 +262,7 @@ def _directions(terms: sparse.csr_matrix, seed: int) -> Floats:
     return kept.astype(np.float32)
 
 
-def _table(kept: NDArray[np.int64]) -> NDArray[np.int32]:
-    column = np.full(BUCKETS, -1, np.int32)
-    column[kept] = np.arange(kept.size, dtype=np.int32)
+def _table(kept: NDArray[np.int64]) -> NDArray[np.unsignedinteger]:
+    column = np.full(BUCKETS, kept.size, np.min_scalar_type(max(kept.size, 256)))
+    column[kept] = np.arange(kept.size)
     return column

@@ -29,20 +29,23 @@ _RUNS = 6  # features of _runs
 _SHAPE = 7  # features of _shape
 
 
-def _byte_groups() -> NDArray[np.float64]:
-    """(256, G) which bytes are counted together."""
+def _byte_groups() -> tuple[bytes, int]:
+    """For bytes.translate: the group of each byte, and how many groups there are; a last one takes what is in none."""
     groups = [bytes([mark]) for mark in _MARKS]
     groups += [b"0123456789", bytes(range(65, 91)), bytes(range(97, 123)), b" ", bytes(range(128, 256))]
     # Lead bytes of UTF-8 tell scripts apart: Latin with accents, Greek and Cyrillic, Semitic, Indic, CJK and Hangul.
     groups += [bytes(range(a, b)) for a, b in ((0xC3, 0xC8), (0xCD, 0xD4), (0xD6, 0xDF), (0xE0, 0xE2), (0xE3, 0xEE))]
-    table = np.zeros((256, len(groups)))
-    for column, group in enumerate(groups):
-        table[list(group), column] = 1
-    return table
+    table = bytearray([len(groups)]) * 256
+    for number, group in enumerate(groups):
+        for byte in group:
+            table[byte] = number
+    return bytes(table), len(groups)
 
 
-_GROUPS = _byte_groups()
+_GROUP, _GROUPS = _byte_groups()
+_ROOM = 64  # for the groups of one text
 _RATIOS = slice(len(_MARKS), len(_MARKS) + 5)
+_FOREIGN = len(_MARKS) + 4  # all bytes beyond ASCII, those of the scripts after it too
 # Of bytes.split: a zero byte parts words, a form feed and a vertical tab do not.
 _ONE_SPACE = bytes.maketrans(b"\0\v\f", b" ..")
 _ONLY_DIGITS = bytes(byte if byte in b"0123456789" else 32 for byte in range(256))
@@ -55,20 +58,24 @@ def structure(prompts: Sequence[Prompt]) -> NDArray[np.float32]:
     if not prompts:
         return np.zeros((0, FEATURES), np.float32)
     pieces = [prompt.text.encode("utf-8", "replace") for prompt in prompts]
-    sizes = np.array([len(piece) for piece in pieces])
-    owner = np.arange(0, 256 * len(pieces), 256).repeat(sizes + 1)  # each text ends with a line break
-    owner += np.frombuffer(b"\n".join(pieces) + b"\n", np.uint8)
-    histogram = np.bincount(owner, minlength=len(pieces) * 256).reshape(-1, 256)
+    sizes = np.array([[len(piece) + 1.0] for piece in pieces])  # each text ends with a line break
+    raw = b"\n".join(pieces) + b"\n"
+    group: NDArray[np.integer] = np.frombuffer(raw.translate(_GROUP), np.uint8)
+    if len(pieces) > 1:
+        group = group + np.arange(0, _ROOM * len(pieces), _ROOM).repeat(sizes[:, 0].astype(np.int64))
+    histogram = np.bincount(group, minlength=_ROOM * len(pieces)).reshape(-1, _ROOM)
     found = np.empty((len(pieces), FEATURES))
-    found[:, 0] = sizes
+    found[:, :1] = sizes - 1
     counts = found[:, _COUNTS]
-    np.matmul(histogram, _GROUPS, out=counts)
-    found[:, _SHARES] = counts[:, _RATIOS] / (sizes + 1)[:, None]
+    counts[:] = histogram[:, :_GROUPS]
+    if not raw.isascii():
+        counts[:, _FOREIGN] += np.add.reduce(counts[:, _FOREIGN + 1 :], axis=1)
+    np.divide(counts[:, _RATIOS], sizes, out=found[:, _SHARES])
+    logarithms = found[:, : _SHARES.start]
+    np.log1p(logarithms, out=logarithms)
     found[:, _REST:] = [
         (*_runs(piece), *_shape(prompt.text), *_tools(prompt)) for piece, prompt in zip(pieces, prompts, strict=True)
     ]
-    for logarithms in (found[:, : _SHARES.start], found[:, _REST : _REST + _RUNS]):
-        np.log1p(logarithms, out=logarithms)
     return found.astype(np.float32)
 
 
@@ -77,12 +84,12 @@ def _runs(piece: bytes) -> tuple[float, ...]:
     words = piece.translate(_ONE_SPACE).split()
     numbers = piece.translate(_ONLY_DIGITS).split()
     return (
-        len(words),
-        max(map(len, words), default=0),
-        len(numbers),
-        max(map(len, numbers), default=0),
-        len(_OPTION.findall(b"\n" + piece)),
-        len(_COMMAND.findall(piece)),
+        log1p(len(words)),
+        log1p(max(map(len, words), default=0)),
+        log1p(len(numbers)),
+        log1p(max(map(len, numbers), default=0)),
+        log1p(len(_OPTION.findall(b"\n" + piece))),
+        log1p(len(_COMMAND.findall(piece))),
     )
 
 
@@ -139,7 +146,7 @@ def _nodes(root: object) -> Iterator[tuple[str, Any, int]]:
             waiting += [(inner, depth) for inner in value]
 
 
-_COUNTS = slice(1, 1 + _GROUPS.shape[1])
+_COUNTS = slice(1, 1 + _GROUPS)
 _SHARES = slice(_COUNTS.stop, _COUNTS.stop + 5)
 _REST = _SHARES.stop
 FEATURES = _REST + _RUNS + _SHAPE + _TOOL_FEATURES
