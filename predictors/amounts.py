@@ -58,23 +58,28 @@ class Amounts:
 
     def deviation(self, inputs: Floats) -> Floats:
         """(Q, M) how far above `level` the logarithm is expected; 0 for models without a record."""
-        above: Floats = inputs @ self.slope - self._offset
+        above: Floats = inputs.dot(self.slope)
+        above -= self._offset
         return above
 
     def quantiles(self, deviation: Floats, home: NDArray[np.bool_]) -> Floats:
         """(Q, M, QUANTILES) ascending; NaN for models without a record. (Q, 1) `home`: whether the ridge holds."""
-        line = np.exp(self._bounded(deviation))
-        return np.where(home[..., None], line[..., None] * self.shape, self._away)
+        line = self._bounded(deviation)
+        amounts: Floats = np.exp(line, out=line)[..., None] * self.shape
+        np.copyto(amounts, self._away, where=~home[..., None])
+        return amounts
 
     def mean(self, deviation: Floats, home: NDArray[np.bool_]) -> Doubles:
         """(Q, M); NaN for models without a record. As `quantiles`."""
-        line = np.exp(self._bounded(deviation), dtype=np.float64)
-        mean: Doubles = np.where(home, line * self._mean, self._mean_away)
-        return mean
+        line: Doubles = np.exp(self._bounded(deviation), dtype=np.float64)
+        line *= self._mean
+        np.copyto(line, self._mean_away, where=~home)
+        return line
 
     def _bounded(self, deviation: Floats) -> Floats:
-        logarithm: Floats = np.minimum(np.maximum(self.level + deviation, self.low), self.high)
-        return logarithm
+        logarithm: Floats = self.level + deviation
+        np.maximum(logarithm, self.low, out=logarithm)
+        return np.minimum(logarithm, self.high, out=logarithm)
 
 
 def fit_amounts(inputs: Floats, values: Doubles) -> Amounts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,11 +33,17 @@ class Gate:
     centre: Doubles
     spread: Doubles
     bias: Doubles
+    _slope: Doubles = field(init=False, repr=False)  # (S,)
+    _start: Doubles = field(init=False, repr=False)  # (1,)
+
+    def __post_init__(self) -> None:
+        slope = self.weight / self.spread
+        object.__setattr__(self, "_slope", slope)
+        object.__setattr__(self, "_start", self.bias + self.centre @ slope)
 
     def __call__(self, signals: Floats) -> Floats:
         """(Q, 1) how far, 0..1, of (Q, S) signals."""
-        slope = self.weight / self.spread
-        return sigmoid(self.bias + self.centre @ slope - signals @ slope)[:, None]
+        return sigmoid(self._start - signals.dot(self._slope))[:, None]
 
 
 def fit_gate(near: Floats, far: Floats) -> Gate:

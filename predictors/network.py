@@ -69,6 +69,7 @@ class Network:
     _entry_bias: Floats = field(init=False, repr=False)  # (E * N,)
     _out: Floats = field(init=False, repr=False)  # (E, N, H + G), heads and tasks side by side
     _out_bias: Floats = field(init=False, repr=False)  # (E, 1, H + G)
+    _each: Floats = field(init=False, repr=False)  # (E,) 1/E: by a product a mean takes a third of the time of a sum
 
     def __post_init__(self) -> None:
         members, inputs, units = self.entry.shape
@@ -77,25 +78,31 @@ class Network:
         object.__setattr__(self, "_entry_bias", self.entry_bias.ravel())
         object.__setattr__(self, "_out", np.concatenate([self.heads, self.tasks], axis=2))
         object.__setattr__(self, "_out_bias", np.concatenate([self.heads_bias, self.tasks_bias], axis=2))
+        object.__setattr__(self, "_each", np.full(members, 1 / members, np.float32))
 
     def __call__(self, inputs: Floats) -> Reading:
         """What the members make of (Q, F) inputs, on average."""
         members, units, heads = self.heads.shape
-        hidden = inputs @ self._entry
+        hidden = inputs.dot(self._entry)
         hidden += self._entry_bias
         np.maximum(hidden, 0, out=hidden)
         out: Floats = np.matmul(hidden.reshape(len(inputs), members, units).transpose(1, 0, 2), self._out)
         out += self._out_bias
-        logits = out[:, :, :heads]
         share, energy = _shares(out[:, :, heads:])
-        deviation = _mean(logits)
+        middle = self._mean(out)  # the tasks' too: a part alone would be copied first
+        out -= middle
         return Reading(
-            deviation=deviation,
-            doubt=np.sqrt(_mean(np.square(logits - deviation))),
-            task=_mean(share),
-            energy=_mean(energy),
+            deviation=middle[:, :heads],
+            doubt=np.sqrt(self._mean(np.square(out, out=out))[:, :heads]),
+            task=self._mean(share),
+            energy=self._mean(energy),
             hidden=hidden,
         )
+
+    def _mean(self, members: Floats) -> Floats:
+        """Over the first axis."""
+        mean: Floats = self._each.dot(members.reshape(len(members), -1)).reshape(members.shape[1:])
+        return mean
 
 
 def fit_network(
@@ -234,18 +241,14 @@ def _kept(rng: np.random.Generator, shape: tuple[int, ...], drop: float) -> Floa
     return kept
 
 
-def _mean(members: Floats) -> Floats:
-    """Over the first axis; `ndarray.mean` takes four times as long for one prompt."""
-    total: Floats = np.add.reduce(members, axis=0)
-    total /= len(members)
-    return total
-
-
 def _shares(logits: NDArray[np.floating]) -> tuple[Floats, Floats]:
     """Softmax over the last axis, and the logarithm of the sum of powers as one column."""
     if not logits.shape[-1]:
         return logits.astype(np.float32), np.zeros((*logits.shape[:-1], 1), np.float32)
     top = np.maximum.reduce(logits, axis=-1, keepdims=True)
-    powers = np.exp(logits - top)
+    powers = logits - top
+    np.exp(powers, out=powers)
     total = np.add.reduce(powers, axis=-1, keepdims=True)
-    return powers / total, top + np.log(total)
+    powers /= total
+    top += np.log(total)
+    return powers, top

@@ -76,8 +76,11 @@ class Retrieval:
                 np.zeros(shape, np.float32),
                 np.zeros((len(vectors), len(NEAREST)), np.float32),
             )
-        found = [self._nearest(vectors[start : start + AT_ONCE]) for start in range(0, len(vectors), AT_ONCE)]
-        likeness, sums = (np.concatenate(each) if len(found) > 1 else each[0] for each in zip(*found, strict=True))
+        if len(vectors) <= AT_ONCE:
+            likeness, sums = self._nearest(vectors)
+        else:
+            found = [self._nearest(vectors[start : start + AT_ONCE]) for start in range(0, len(vectors), AT_ONCE)]
+            likeness, sums = (np.concatenate(each) for each in zip(*found, strict=True))
         hits, count, whole = sums[:, : prior.size], sums[:, prior.size : -1], sums[:, -1:]
         return Neighbourhood(
             score=((hits + STRENGTH * prior) / (count + STRENGTH)).astype(np.float32, copy=False),
@@ -87,14 +90,15 @@ class Retrieval:
 
     def _nearest(self, vectors: Floats) -> tuple[Floats, Floats]:
         """Of (Q, D) vectors: (Q, len(NEAREST)) mean likeness of the nearest, (Q, 2 H + 1) weighed sums over them."""
-        cosine = vectors @ self._likeness
-        rest = cosine.shape[1] - self._neighbours
-        place = cosine.argpartition(rest, axis=1)[:, rest:]
-        near = cosine[np.arange(len(cosine))[:, None], place]
-        weight = np.maximum(near, 0) ** SHARPNESS
+        cosine = vectors.dot(self._likeness)
+        number, size = cosine.shape
+        place = cosine.argpartition(size - self._neighbours, axis=1)[:, size - self._neighbours :]
+        near = cosine.take(place if number == 1 else place + np.arange(0, number * size, size)[:, None])
+        weight = np.maximum(near, 0)
+        weight **= SHARPNESS
         sums = (weight[:, None, :] @ self._sums.take(place, axis=0))[:, 0]
         near.sort(axis=1)
-        likeness: Floats = np.matmul(near, self._shares)
+        likeness: Floats = near.dot(self._shares)
         return likeness, sums
 
 

@@ -27,20 +27,23 @@ class Territory:
 
     scaling: Floats
     centres: Floats
-    _pull: Floats = field(init=False, repr=False)  # (K, G)
+    _both: Floats = field(init=False, repr=False)  # (K, K + G) what scales a point, and its products with the centres
     _size: Floats = field(init=False, repr=False)  # (G,) squared distance of the centres from 0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_pull", np.ascontiguousarray(-2 * self.centres.T))
+        pull = self.scaling.astype(np.float64) @ (-2 * self.centres.T)
+        object.__setattr__(self, "_both", np.concatenate([self.scaling, pull], axis=1, dtype=np.float32))
         object.__setattr__(self, "_size", np.square(self.centres).sum(axis=1))
 
     def nearness(self, points: Floats) -> Floats:
         """(Q, 1) minus the logarithm of the squared distance of (Q, K) points to the nearest task's centre."""
         if not len(self.centres):
             return np.zeros((len(points), 1), np.float32)
-        scaled = points @ self.scaling
+        both = points.dot(self._both)
+        scaled, pulled = both[:, : len(self.scaling)], both[:, len(self.scaling) :]
         # |x - c|^2 = |x|^2 + (|c|^2 - 2 xc), and the first term is the same for all centres.
-        distance = np.minimum.reduce(scaled @ self._pull + self._size, axis=1) + np.vecdot(scaled, scaled)
+        pulled += self._size
+        distance = np.minimum.reduce(pulled, axis=1) + np.vecdot(scaled, scaled)
         near: Floats = -np.log(np.maximum(distance, _LEAST))
         return near[:, None]
 
