@@ -101,9 +101,9 @@ class Lexical:
         standard *= self._steps
         np.minimum(np.maximum(standard, -CLIP, out=standard), CLIP, out=standard)
         lengths = np.sqrt(np.square(both).dot(self._halves.T)).tolist()
-        share = np.array([_share(*each) for each in lengths], np.float32).reshape(-1, 2)
-        signals = np.array([(grams, part) for (grams, _), part in zip(lengths, known, strict=True)], np.float32)
-        return Features(both * self._factor, both * share.dot(self._halves), signals.reshape(-1, 2))
+        rows = [(*_share(*each), each[0], part) for each, part in zip(lengths, known, strict=True)]
+        told = np.array(rows, np.float32).reshape(-1, 4)
+        return Features(both * self._factor, both * told[:, :2].dot(self._halves), told[:, 2:])
 
     def arrays(self) -> Mapping[str, NDArray[np.generic]]:
         """All that `restore` needs: the kept buckets stand for the whole column table."""

@@ -31,6 +31,10 @@ def count_terms(
     change = (keys[1:] != keys[:-1]).nonzero()[0]
     end = change[1:]
     distinct = keys[end]
+    times = (end - change[:-1]).astype(np.float32)
+    if height == 1:  # how most prompts come; where its row ends need not be looked for
+        missed = times[-1] if distinct.size and distinct[-1] == width else 0.0
+        return (times, distinct, np.array([0, end.size])), [1 - float(missed) / columns.size if columns.size else 0.0]
     edges = [edge for row in range(0, height * every, every) for edge in (row, row + width)]
     bounds = keys.searchsorted([*edges, height * every])
     places = bounds.tolist()
@@ -38,8 +42,7 @@ def count_terms(
         (kept - begin) / max(stop - begin, 1)
         for begin, kept, stop in zip(places[:-1:2], places[1::2], places[2::2], strict=True)
     ]
-    times = (end - change[:-1]).astype(np.float32)
-    return (times, distinct % every if height > 1 else distinct, end.searchsorted(bounds[::2])), known
+    return (times, distinct % every, end.searchsorted(bounds[::2])), known
 
 
 def weighted(terms: Terms, weight: Floats) -> Terms:
