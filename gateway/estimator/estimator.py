@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -14,6 +13,7 @@ import numpy as np
 from gateway.core.estimate import Estimate, Expected, Source
 from gateway.core.pricing import cost_usd, expected_output
 from gateway.domain import TOKENS_PER_PRICE
+from gateway.estimator.aside import Aside
 from predictors.prompt import render
 
 if TYPE_CHECKING:
@@ -78,13 +78,13 @@ class Estimator:
         self._budget_s = budget_s
         self._cache: OrderedDict[bytes, Row] = OrderedDict()
         self._cache_size = cache_size
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="predict")
+        self._thread = Aside("predict")
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._thread.close()
 
     @property
     def characters_per_token(self) -> Sequence[float]:
@@ -126,8 +126,7 @@ class Estimator:
         outcomes = self._metrics.predictions
         columns = self._columns
         try:
-            async with asyncio.timeout(self._budget_s):
-                rows = await self._rows(columns, work)
+            rows = await self._rows(columns, work)
         except TimeoutError:
             outcomes.late.inc(len(missing))
             return {}
@@ -145,14 +144,14 @@ class Estimator:
 
     async def _rows(self, columns: Columns, work: Sequence[tuple[bytes, bytes]]) -> list[Row]:
         """Reading long conversations takes its time too: that is done on the thread, whoever predicts."""
-        loop = asyncio.get_running_loop()
-        predictor = self._predictor
+        predictor, service, budget_s = self._predictor, self._service, self._budget_s
         if predictor is not None:
-            return await loop.run_in_executor(self._thread, lambda: columns.rows(predictor.predict(_prompts(work))))
-        if self._service is None:
+            return await self._thread.do(lambda: columns.rows(predictor.predict(_prompts(work))), budget_s)
+        if service is None:
             return []
-        prompts = await loop.run_in_executor(self._thread, _prompts, work)
-        return columns.rows(await self._service.predict(prompts))
+        async with asyncio.timeout(budget_s):
+            prompts = await self._thread.do(lambda: _prompts(work), budget_s)
+            return columns.rows(await service.predict(prompts))
 
     def _priced(self, queries: Sequence[Query], rows: Sequence[Row], sources: Sequence[Source]) -> list[Estimate]:
         if all(query.max_tokens is None for query in queries):
@@ -160,7 +159,8 @@ class Estimator:
         else:
             limits = [np.inf if query.max_tokens is None else query.max_tokens for query in queries]
             outputs = expected_output(np.array([row.output_quantiles for row in rows]), limits)
-        outputs *= np.array([[query.choices] for query in queries])
+        if any(query.choices != 1 for query in queries):
+            outputs *= np.array([[query.choices] for query in queries])
         characters = np.array([[query.characters] for query in queries], dtype=np.float64)
         inputs = characters / self._columns.characters_per_token
         costs = cost_usd(self._fleet.prices, inputs, outputs)
