@@ -140,6 +140,7 @@ class Batcher:
             return
         for verdict in verdicts:
             await self._tell(verdict)
+        await asyncio.sleep(0)  # whoever has its slot goes on first: what is left to do here can wait
         await self._promises.decided([verdict.placement.decision for verdict in verdicts if verdict.placement])
         held = sum(1 for waiter in self._line if waiter.decision.times_held)
         self._line.settle(held)

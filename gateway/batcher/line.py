@@ -167,9 +167,13 @@ class Line(Generic[T]):
 
         `alarm` gives, at a time, when something outside changes by itself.
         """
-        with suppress(TimeoutError):
-            async with asyncio.timeout_at(self._next_alarm(alarm)):
-                await self._stirred.wait()
+        soonest = self._next_alarm(alarm)
+        if soonest is None:
+            await self._stirred.wait()
+        else:
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(soonest):
+                    await self._stirred.wait()
         self._stirred.clear()
         self._refuse_late()
         self._crowded.clear()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ def within_reach(batch: Sequence[Waiter[T]], fleet: Fleet, places: Ints, now: fl
         now: the time.
     """
     room: dict[tuple[tuple[str, ...], tuple[int, ...]], int] = {}
-    ahead: Counter[tuple[tuple[str, ...], tuple[int, ...]]] = Counter()
+    ahead: dict[tuple[tuple[str, ...], tuple[int, ...]], int] = {}
     near: list[Waiter[T]] = []
     free_at = places.tolist()
     for waiter in batch:
@@ -39,11 +38,13 @@ def within_reach(batch: Sequence[Waiter[T]], fleet: Fleet, places: Ints, now: fl
         group = (query.models, waiter.excluded)
         if group not in room:
             mine = fleet.endpoints_of(query.models)
-            room[group] = sum(free_at[index] for index in mine if index not in waiter.excluded)
+            room[group] = sum([free_at[index] for index in mine if index not in waiter.excluded])
         free = room[group]
         rivals = 1 if query.target in fleet.model_index else RIVALS
         is_new, is_impatient = waiter.decision.ask is None, waiter.review_at <= now
-        is_near = (ahead[group] < rivals * free or is_impatient) if free else is_new
-        ahead[group] += 1
-        near += [waiter] if is_near else []
+        before = ahead.get(group, 0)
+        is_near = (before < rivals * free or is_impatient) if free else is_new
+        ahead[group] = before + 1
+        if is_near:
+            near.append(waiter)
     return near

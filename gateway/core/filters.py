@@ -58,14 +58,12 @@ def admissible(
         message = f"routing.models: {list(globs)} matches none of the models of {target}: {', '.join(named)}"
         raise InvalidRequestError(message, param="routing.models")
     capable = allowed if not needs else _capable(fleet, allowed, needs)
-    columns = [fleet.model_index[name] for name in capable]
-    lengths = [characters / characters_per_token[column] for column in columns]
-    room = [
-        length + (max_tokens or 0) <= fleet.context[column] for length, column in zip(lengths, columns, strict=True)
-    ]
+    columns, answer = fleet.columns_of(capable).tolist(), max_tokens or 0
+    room = [characters / characters_per_token[column] + answer <= fleet.context[column] for column in columns]
     if all(room):
         return capable
     if not any(room):
+        lengths = [characters / characters_per_token[column] for column in columns]
         raise ContextLengthError(_too_long(fleet, capable, lengths, max_tokens), param="messages")
     return tuple(name for name, fits in zip(capable, room, strict=True) if fits)
 

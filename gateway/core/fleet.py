@@ -42,6 +42,7 @@ class Fleet:
             name: np.array([i for i, e in enumerate(self.endpoints) if e.model == name], dtype=np.intp)
             for name in self.model_index
         }
+        self._served_by = {route.name: tuple(name for name in route.models if name in self.served) for route in routes}
         # the same few sets come with every query; what is kept for them is never written to
         self.model_mask = lru_cache(SELECTIONS)(self._model_mask)
         self.columns_of = lru_cache(SELECTIONS)(self._columns_of)
@@ -66,9 +67,9 @@ class Fleet:
 
     def candidates(self, target: str) -> tuple[str, ...]:
         """The served models behind a route's or a model's name; empty when nothing has that name."""
-        route = self.routes.get(target)
-        if route is not None:
-            return tuple(name for name in route.models if name in self.served)
+        served = self._served_by.get(target)
+        if served is not None:
+            return served
         return (target,) if target in self.served else ()
 
 

@@ -84,7 +84,7 @@ def unopposed(placing: Placing) -> Assignment | None:
     choice = placing.clear
     if choice is None:
         return None
-    money = int(placing.price[np.arange(len(choice)), choice].sum())
+    money = int(sum(np.minimum.reduce(placing.price, axis=1).tolist()))  # whole numbers far below 2**53
     nothing = np.zeros(len(placing.slots), np.int64)
     return Assignment(choice=choice, objective=money, bound=money, step=Step.ARGMIN, gain=0, shadow=nothing)
 
