@@ -84,7 +84,8 @@ def unopposed(placing: Placing) -> Assignment | None:
     choice = placing.clear
     if choice is None:
         return None
-    money = int(sum(np.minimum.reduce(placing.price, axis=1).tolist()))  # whole numbers far below 2**53
+    price = placing.price
+    money = int(sum(price.item(row, column) for row, column in enumerate(choice.tolist())))  # far below 2**53
     nothing = np.zeros(len(placing.slots), np.int64)
     return Assignment(choice=choice, objective=money, bound=money, step=Step.ARGMIN, gain=0, shadow=nothing)
 

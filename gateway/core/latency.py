@@ -28,6 +28,7 @@ class Pace:
     token_s: Floats  # of an output token of a query that is alone there
     crowding: Floats  # share by which one more running query slows each token; 0 for an API that scales behind its door
     overhead_s: Floats  # network and first scheduling
+    crowds: bool = True  # False: `crowding` is 0 everywhere
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +64,7 @@ class Traffic:
 
 def seconds_of_service(input_tokens: Floats, output_tokens: Floats, pace: Pace, traffic: Traffic) -> Floats:
     """(Q, E) expected seconds in a slot, to the last token. Tokens are (Q, E), input without what is cached."""
-    return _service(input_tokens, output_tokens, pace, traffic.sharing)
+    return _service(input_tokens, output_tokens, pace, traffic.sharing if pace.crowds else None)
 
 
 def seconds_to_start(traffic: Traffic, between: Floats) -> Floats:
@@ -88,8 +89,8 @@ def in_time(seconds: Floats, deadline_s: Floats, allowed: Bools) -> Bools:
     return early
 
 
-def _service(input_tokens: Floats, output_tokens: Floats, pace: Pace, running: Ints) -> Floats:
-    """Seconds in a slot while `running` queries share the endpoint: at least one."""
-    per_token = (1 + pace.crowding * (running - 1)) * pace.token_s
+def _service(input_tokens: Floats, output_tokens: Floats, pace: Pace, running: Ints | None) -> Floats:
+    """Seconds in a slot while `running` queries share the endpoint: at least one. None: it does not matter how many."""
+    per_token = pace.token_s if running is None else (1 + pace.crowding * (running - 1)) * pace.token_s
     seconds: Floats = pace.overhead_s + input_tokens * pace.prefill_s + output_tokens * per_token
     return seconds

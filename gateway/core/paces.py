@@ -61,6 +61,7 @@ class Paces:
         self._seen = np.full(count, -np.inf)
         # an API scales behind its door: what others send there does not show
         self._crowding = np.array([0.0 if each.kind is Kind.OPENAI else CROWDING for each in endpoints])
+        self._crowds = bool(self._crowding.any())
         self._index = {each.name: index for index, each in enumerate(endpoints)}
         self._slots = np.array([each.capacity.concurrency for each in endpoints], dtype=np.int64)
         self._nobody = np.zeros_like(self._slots)
@@ -119,11 +120,13 @@ class Paces:
     def pace(self, now: float) -> Pace:
         """How fast each is, as far as can be told at this time."""
         trust = np.exp((self._seen - now) / TRUSTED_S)
+        per_token = self._per_token.blend(trust)
         return Pace(
             prefill_s=self._prefill,
-            token_s=self._per_token.blend(trust) / self._slowed,
+            token_s=per_token / self._slowed if self._crowds else per_token,
             crowding=self._crowding,
             overhead_s=self._overhead.blend(trust),
+            crowds=self._crowds,
         )
 
     def traffic(self, free: Headroom, queues: Mapping[str, Queue]) -> Traffic:

@@ -230,6 +230,8 @@ def _batch_quality(asks: Sequence[Ask], quality: Floats, of: NDArray[np.intp]) -
     return BatchQuality(quality=units, asked=round(most * QUALITY_UNIT), members=members)
 
 
-def _column(numbers: Sequence[float]) -> Floats:
-    """(Q, 1) a number for each query."""
+def _column(numbers: Sequence[float]) -> Floats | float:
+    """(Q, 1) a number for each query; that number, where all have the same."""
+    if len(set(numbers)) == 1:
+        return numbers[0]
     return np.array(numbers, dtype=np.float64)[:, None]
