@@ -150,8 +150,7 @@ class Decider:
         terms = await self._promises.terms([waiter.query for waiter in batch])
         now = self._now()
         asks = [self._ask(waiter, its, now) for waiter, its in zip(batch, terms, strict=True)]
-        estimates = Estimates.stack([waiter.decision.estimate for waiter in batch])
-        placing = place(asks, estimates, terrain)
+        placing = place(asks, Estimates.stack([waiter.decision.estimate for waiter in batch]), terrain)
         assignment = unopposed(placing) or await self._solve(placing.problem)
         self._record(batch, asks, placing, Batch.of(placing, assignment, terrain))
         self._lap(batch, "assign")
@@ -277,7 +276,7 @@ class Decider:
         self._metrics.decided(decided)
 
     def _column(self, endpoint: int) -> int:
-        return int(self._fleet.model_of_endpoint[endpoint])
+        return self._fleet.model_of_endpoint.item(endpoint)
 
     def _choose(self, decision: Decision, endpoint: int, expected: Expected) -> None:
         chosen = self._fleet.endpoints[endpoint]

@@ -26,12 +26,12 @@ def clear_best(price: Floats, slots: Ints) -> Ints | None:
     queries, endpoints = price.shape
     if not queries or not endpoints:
         return None
-    best = np.minimum.reduce(price, axis=1)
-    if not all(-SCORE_LIMIT <= each < SCORE_LIMIT for each in best.tolist()):  # false for nan
-        return None
-    if np.count_nonzero(price == best[:, None]) > queries:
-        return None
     choice: Ints = price.argmin(axis=1)
+    best = [price.item(row, column) for row, column in enumerate(choice.tolist())]
+    if not all(-SCORE_LIMIT <= each < SCORE_LIMIT for each in best):  # false for nan, which argmin takes for the least
+        return None
+    if np.count_nonzero(price == np.array(best)[:, None]) > queries:
+        return None
     crowded = np.bincount(choice, minlength=endpoints) > slots
     return None if np.count_nonzero(crowded) else choice
 

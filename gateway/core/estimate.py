@@ -65,10 +65,10 @@ class Estimate:
     def at(self, column: int, bias: float = 0.0) -> Expected:
         """Of one model, with the bias that feedback has shown."""
         return Expected(
-            quality=min(1.0, max(0.0, float(self.quality[column]) + bias)),
-            cost_usd=float(self.cost_usd[column]),
-            input_tokens=float(self.input_tokens[column]),
-            output_tokens=float(self.output_tokens[column]),
+            quality=min(1.0, max(0.0, self.quality.item(column) + bias)),
+            cost_usd=self.cost_usd.item(column),
+            input_tokens=self.input_tokens.item(column),
+            output_tokens=self.output_tokens.item(column),
         )
 
 
