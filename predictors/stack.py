@@ -1,12 +1,14 @@
 """From the parts' opinions to one calibrated estimate, with weights fitted on queries that the parts had not seen.
 
 Each part's deviation from the prior (on the logit scale) is split in two: what it says of the prompt for all heads
-alike, and what it says of one head against the others; each half has its own weight. A choice between models rests on
-the second half, and that one is soon wrong away from home: from the distance `edge`, which most queries at home do not
-reach, it fades within FADE to FLOOR. Where the gate hardly tells home from abroad, home too seems far: a fade that
-began at 0 would silence what is known. And where choosing by it, on tasks left out, would have lost to always taking
-the model that is best on average, it does not fade but is smaller for all queries, until it would not. From `cut` on
-nothing but the prior counts, exactly: there the smallest deviation would decide, and decide badly.
+alike, and what it says of one head against the others; each half has its own weight. Both are soon wrong away from
+home: from the distance `edge`, which most queries at home do not reach, they are believed less. A choice between models
+rests on the second half, where a difference of nearly nothing decides as firmly as a large one: it loses a constant, so
+that small ones are gone and large ones stay. What is common fades in proportion. Where the gate hardly tells home from
+abroad, home too seems far: a doubt that began at 0 would silence what is known. And where choosing by the second half,
+on tasks left out, would have lost to always taking the model that is best on average, none of this is done, but it is
+smaller for all queries, until it would not. From `cut` on nothing but the prior counts, exactly: there the smallest
+deviation would decide, and decide badly.
 """
 
 from __future__ import annotations
@@ -28,8 +30,10 @@ if TYPE_CHECKING:
 
 LEAST = 100  # scores below which the defaults serve
 HIGHEST = 3.0  # of a weight
-FADE, FLOOR = 0.5, 0.5  # of a head's own deviation; floors .4 and .5 do alike, 0 and 1 lose at home and abroad
-EDGE = 0.6  # share of the queries of random folds that are nearer than where the fade begins
+EDGE = 0.6  # share of the queries of random folds that are nearer than where doubt begins
+DOUBTED = 0.5  # distance from the edge to where doubt is full
+SMALL = 0.2  # logits that a head's own deviation then loses; .15 and .25 do alike, half of each deviation does worse
+FADED = 0.6  # of what is common that is then lost: weights fitted on tasks left out are .4 of those at home
 HOME = 0.97  # share of the queries of random folds that count as at home, where history tells tasks left out apart
 SHARES = (1.0, 0.8, 0.65, 0.5, 0.45, 0.4, 0.35, 0.3, 0.25, 0.2, 0.15, 0.1)  # of own deviations that may be kept
 LOSS = 1e-3  # of the mean score, that a choice by them may lose where a task was left out; or twice its standard error
@@ -49,7 +53,7 @@ class Stack:
         gate: how far a query is.
         weight: (2, len(PARTS)) float64, of common and of own deviations, not negative.
         bias: (H,) float64, of the head's own.
-        edge: (1,) float64, distance from which on a head's own deviation fades.
+        edge: (1,) float64, distance from which on deviations are doubted.
         cut: (1,) float64, distance from which on the prior stands alone.
         variance: (3,) float64, of an estimate: near, far, and per squared sd between the network's members.
     """
@@ -75,8 +79,10 @@ class Stack:
         alike = (self.weight[0] @ common)[:, None]
         # A head speaks for itself only where it has answered.
         apart = (self.weight[1] @ own.reshape(len(own), -1)).reshape(own.shape[1:]) * opinions.coverage + self.bias
-        fade = np.minimum(np.maximum(1 - (far - self.edge) / FADE, FLOOR), 1)
-        return sigmoid(opinions.prior + (far < self.cut) * (alike + fade * apart))
+        doubt = np.minimum(np.maximum((far - self.edge) / DOUBTED, 0), 1)
+        least = SMALL * doubt
+        apart -= np.minimum(np.maximum(apart, -least), least)
+        return sigmoid(opinions.prior + (far < self.cut) * ((1 - FADED * doubt) * alike + apart))
 
 
 def fit_stack(

@@ -111,7 +111,36 @@ def test_a_head_speaks_less_for_itself_the_farther_the_query(
     ]
     assert spreads[0] == spreads[1], "at home it says all it knows"
     assert spreads[1:] == sorted(spreads[1:], reverse=True)
-    assert spreads[1] > 1.5 * spreads[4] > spreads[5] == 0
+    assert spreads[1] > 1.3 * spreads[4] > spreads[5] == 0
+
+
+def test_small_own_deviations_are_gone_where_in_doubt_and_large_ones_lose_no_more_than_they(
+    world: tuple[Opinions, Opinions, Doubles, Doubles],
+) -> None:
+    near, far, score, _ = world
+    stack = fit_stack(near, far, score, partner=NOBODY)
+    alone = replace(stack, weight=stack.weight * [[0.0], [1.0]])  # nothing that all heads have in common
+    home, doubted = (
+        np.abs(logit(alone.quality(near, np.full((COUNT, 1), distance, np.float32))))
+        for distance in (0.0, float(stack.edge[0]) + 0.3)
+    )
+    lost = home - doubted
+    small = doubted == 0
+    assert 0.05 < small.mean() < 0.9
+    assert home[small].max() <= lost[~small].max() + 1e-5
+    np.testing.assert_allclose(lost[~small], lost.max(), atol=1e-3)
+
+
+def test_less_than_half_of_what_is_common_stays_where_in_doubt(
+    world: tuple[Opinions, Opinions, Doubles, Doubles],
+) -> None:
+    near, far, score, _ = world
+    stack = fit_stack(near, far, score, partner=NOBODY)
+    alike = replace(stack, weight=stack.weight * [[1.0], [0.0]], bias=stack.bias * 0, cut=np.ones(1))
+    home, doubted = (logit(alike.quality(near, np.full((COUNT, 1), distance, np.float32))) for distance in (0.0, 0.999))
+    large = np.abs(home) > 0.5
+    kept = doubted[large] / home[large]
+    assert 0.3 < kept.min() <= kept.max() < 0.5
 
 
 def test_where_history_tells_no_home_from_abroad_a_head_still_speaks_at_home(
