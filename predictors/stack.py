@@ -110,7 +110,16 @@ def fit_stack(
     stack = Stack(gate, start, np.zeros(heads), np.array([edge]), np.array([max(CUT, cut)]), np.array(VARIANCE))
     if (~np.isnan(score)).sum() < LEAST:
         return stack
-    stack = _earned(_with_weights(stack, near, score, start > 0), far, score)
+    most: Doubles = np.where(start > 0, HIGHEST, 0.0)
+    fitted = _with_weights(stack, near, score, least=np.zeros_like(start), most=most)
+    share = _earned(fitted, far, score)
+    if share < 1:
+        # Alike near and far, as no distance tells where they are right; and the rest is fitted to what they still say.
+        held = share * fitted.weight[1]
+        smaller = replace(stack, weight=np.stack([start[0], held]), edge=np.ones(1))
+        least, most = np.stack([np.zeros_like(held), held]), np.stack([most[0], held])
+        fitted = _with_weights(smaller, near, score, least=least, most=most)
+    stack = fitted
     both, target = Opinions.concatenate([near, far]), np.concatenate([score, score])
     importance = np.repeat([1.0, FAR_WEIGHT], len(score))
     away = gate(both.signals)
@@ -119,8 +128,8 @@ def fit_stack(
     return replace(stack, variance=_variance(target - quality, _spread(both, away, quality), mates, importance))
 
 
-def _with_weights(stack: Stack, near: Opinions, score: Doubles, allowed: NDArray[np.bool_]) -> Stack:
-    """Weights and biases, fitted as if every query were at home."""
+def _with_weights(stack: Stack, near: Opinions, score: Doubles, *, least: Doubles, most: Doubles) -> Stack:
+    """Weights between `least` and `most`, and biases, fitted as if every query were at home."""
     from scipy.optimize import minimize  # noqa: PLC0415 - of fitting alone: serving imports no scipy
 
     rows, head = np.nonzero(~np.isnan(score))
@@ -138,13 +147,13 @@ def _with_weights(stack: Stack, near: Opinions, score: Doubles, allowed: NDArray
         slope = np.append(terms.T @ miss, np.bincount(head, miss, minlength=heads))
         return total, np.asarray(slope + pull * moved, np.float64)
 
-    bounds = [(0.0, HIGHEST if each else 0.0) for each in allowed.ravel()] + [(-2.0, 2.0)] * heads
+    bounds = [*zip(least.ravel(), most.ravel(), strict=True), *[(-2.0, 2.0)] * heads]
     found = minimize(loss, wanted, jac=True, method="L-BFGS-B", bounds=bounds).x
     return replace(stack, weight=found[:count].reshape(stack.weight.shape), bias=found[count:])
 
 
-def _earned(stack: Stack, far: Opinions, score: Doubles) -> Stack:
-    """With as much of the own deviations as a choice between heads bears where the task was left out.
+def _earned(stack: Stack, far: Opinions, score: Doubles) -> float:
+    """The share of the own deviations that a choice between heads bears where the task was left out.
 
     A gate that cannot tell such queries from those at home leaves them a choice by noise; and the one that is taken is
     the most over-estimated.
@@ -158,15 +167,14 @@ def _earned(stack: Stack, far: Opinions, score: Doubles) -> Stack:
         return reward
 
     plain = won(np.broadcast_to(far.prior, score.shape))
-    smaller = stack
     for share in SHARES:
-        if share < 1:  # alike near and far, as no distance tells where they are right
-            weight, bias = stack.weight * [[1.0], [share]], stack.bias * share
-            smaller = replace(stack, weight=weight, bias=bias, edge=np.ones(1))
+        smaller = stack
+        if share < 1:
+            smaller = replace(stack, weight=stack.weight * [[1.0], [share]], bias=stack.bias * share, edge=np.ones(1))
         gain = won(smaller.quality(far, distance)) - plain
         if gain.mean() >= -max(LOSS, 2 * gain.std() / len(gain) ** 0.5):
             break
-    return smaller
+    return share
 
 
 def _variance(missed: Doubles, spread: Floats, mates: NDArray[np.int64], importance: Doubles) -> Doubles:

@@ -76,6 +76,18 @@ def test_own_deviations_are_as_large_as_they_are_right_where_a_task_was_left_out
     np.testing.assert_allclose(found.weight[0], right.weight[0], atol=0.05)
 
 
+def test_where_own_deviations_are_made_smaller_what_a_head_is_wont_to_do_is_known_still() -> None:
+    rng = np.random.default_rng(1)
+    ability = np.array([0.6, 0.2, 0.0, -0.2])  # the prior of all is 0
+    own = rng.normal(0, 0.5, (COUNT, HEADS))
+    score = (rng.random((COUNT, HEADS)) < sigmoid(ability + own)).astype(np.float64)
+    nothing = np.zeros((COUNT, HEADS))
+    near, far = opinions(own, nothing, 0, rng), opinions(-own, nothing, 0, rng)
+    right, found = (fit_stack(near, each, score, partner=NOBODY) for each in (near, far))
+    assert found.weight[1].sum() < 0.8 * right.weight[1].sum()
+    np.testing.assert_allclose(found(near)[0].mean(axis=0), score.mean(axis=0), atol=0.02)
+
+
 def test_near_estimates_are_right_and_calibrated(world: tuple[Opinions, Opinions, Doubles, Doubles]) -> None:
     near, far, score, chance = world
     quality, _, _ = fit_stack(near, far, score, partner=NOBODY)(near)
