@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 
 import pytest
 
 from gateway.estimator.aside import Aside
+
+LEFT_BEHIND = """
+import asyncio, hashlib
+from gateway.estimator.aside import Aside
+
+def work():
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 500_000)  # native work that takes a while
+    print("done", flush=True)
+
+async def leave():
+    try:
+        await Aside("aside").do(work, 0.01)
+    except TimeoutError:
+        print("late", flush=True)
+
+asyncio.run(leave())
+"""
 
 
 async def test_work_is_done_on_one_thread_in_order() -> None:
@@ -68,3 +87,8 @@ def test_a_loop_that_has_closed_is_told_nothing() -> None:
     go.set()
     assert asyncio.run(its.do(lambda: 7, 5.0)) == 7
     its.close()
+
+
+def test_a_process_does_not_end_in_the_middle_of_work() -> None:
+    ended = subprocess.run([sys.executable, "-c", LEFT_BEHIND], capture_output=True, text=True, timeout=30, check=True)
+    assert ended.stdout.split() == ["late", "done"]

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 from contextlib import suppress
 from queue import SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
+LAST_S: Final = 5.0  # that a process waits at its end for work under way: native code does not survive the interpreter
 
 
 class Aside:
     """An executor's futures take three times as long to come back, and that is a tenth of a prediction.
 
-    The thread ends with `close`, once what it is at is done, and with its process.
+    The thread ends with `close`, once what it is at is done, or with its process.
     """
 
     def __init__(self, name: str) -> None:
@@ -33,6 +35,7 @@ class Aside:
         """
         if not self._thread.ident:
             self._thread.start()
+            atexit.register(self._last)
         loop = asyncio.get_running_loop()
         done: asyncio.Future[T] = loop.create_future()
         alarm = loop.call_later(within_s, _tell, done, None, TimeoutError())
@@ -45,9 +48,14 @@ class Aside:
     def close(self) -> None:
         self._queue.put(None)
 
+    def _last(self) -> None:
+        self.close()
+        self._thread.join(LAST_S)
+
     def _work(self) -> None:
         while self._next():
             pass
+        atexit.unregister(self._last)
 
     def _next(self) -> bool:
         """Does the next piece of work; False when there will be none."""
