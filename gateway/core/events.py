@@ -19,7 +19,8 @@ from gateway.core.reports import Report, read_report
 
 BLANKS: Final = (b"\n\n", b"\n\r\n")  # how a blank line ends, after either kind of line end
 END: Final = re.compile(rb"\r?\n\r?\n")
-DONE: Final = re.compile(rb"(?:^|\n)data: ?\[DONE\]\s*(?:\n|$)")
+# looks back at the line's start: a pattern that begins with it is tried at every byte, for 100 µs of a burst of 3 KB
+DONE: Final = re.compile(rb"data:(?<![^\n]data:) ?\[DONE\]\s*(?:\n|$)")
 DATA: Final = re.compile(rb"^data: ?(.*?)\r?$", re.MULTILINE)
 ENDED: Final = re.compile(rb'"type": ?"response\.(?:completed|incomplete|failed)"')
 NO_USAGE: Final = re.compile(rb', ?"usage": ?null')

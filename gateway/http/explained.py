@@ -25,7 +25,7 @@ def explained_events(events: bytes, served: Served, surface: Surface) -> bytes:
     marker = DONE.search(events)
     if marker is None:
         return events
-    start = marker.start() + events[marker.start() :].startswith(b"\n")
+    start = marker.start()
     chunk = {"id": served.decision.query.id, "object": surface.chunk, "created": 0, "model": served.decision.model}
     return b"%b%b\n\n%b" % (
         events[:start],

@@ -123,6 +123,7 @@ def test_nothing_goes_on_after_an_error() -> None:
         (b"data: [DONE]", True),
         (b"data: [DONE]\n", True),
         (b"data:[DONE]\r\n", True),
+        (b"x\ndata: [DONE]", False),
         (b'data: {"choices":[]}\n', False),
         (b"data: [DON", False),
         (b": ping", False),
