@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
+from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Final
 
@@ -23,6 +24,7 @@ from gateway.errors import (
 )
 from gateway.load.callers import Callers
 from gateway.presence import Presence
+from gateway.scopes import Scopes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -90,7 +92,7 @@ class Serving:
         self._accounts = accounts
         self._fleet = fleet
         self._key = key
-        self._scope: AsyncExitStack | None = None
+        self._scope: Scopes | None = None
 
     async def __aenter__(self) -> Served:
         self._accounts.opened(self._decision, self._payload)
@@ -183,7 +185,7 @@ class Pipeline:
         decision.watch.lap("parse", self._now())
         return Serving(self, decision, payload, accounts=self._accounts, fleet=self._fleet, key=key)
 
-    async def begin(self, decision: Decision, payload: Payload, key: Key = ANYONE) -> tuple[Reply, AsyncExitStack]:
+    async def begin(self, decision: Decision, payload: Payload, key: Key = ANYONE) -> tuple[Reply, Scopes]:
         """Tries endpoints until one begins to answer; what it holds then is on the scope that comes with the reply.
 
         Another endpoint of the same model comes first, by its score; then the next best model. A sole endpoint is asked
@@ -195,9 +197,9 @@ class Pipeline:
         excluded: tuple[int, ...] = ()
         failure: UpstreamError | None = None
         for left in reversed(range(MOST_ATTEMPTS)):
-            async with AsyncExitStack() as attempt:
+            async with Scopes() as attempt:
                 placement = await self._place(decision, excluded, failure)
-                await attempt.enter_async_context(placement.reservation)
+                await attempt.enter(placement.reservation)
                 if key.limited:
                     await self._set_aside(key, decision, placement, attempt)
                 try:
@@ -207,8 +209,8 @@ class Pipeline:
                         raise
                     failure, excluded = error, self._after(error, placement, excluded, decision.query)
                 else:
-                    attempt.push_async_callback(self._accounts.close, decision, reply, placement)
-                    return reply, attempt.pop_all()
+                    attempt.before_that(partial(self._accounts.close, decision, reply, placement))
+                    return reply, attempt.handed_on()
             await asyncio.sleep(backoff(MOST_ATTEMPTS - left, self._draw))
         raise NoHealthyEndpointError("no endpoint could be tried")  # not reached: the last attempt raises
 
@@ -226,17 +228,17 @@ class Pipeline:
                 raise
             raise failure from refusal
 
-    async def _set_aside(self, key: Key, decision: Decision, placement: Placement, attempt: AsyncExitStack) -> None:
+    async def _set_aside(self, key: Key, decision: Decision, placement: Placement, attempt: Scopes) -> None:
         """What the answer may cost, out of its key's allowance."""
         try:
-            await attempt.enter_async_context(self._spending.reserve(key, decision))
+            await attempt.enter(self._spending.reserve(key, decision))
         except GatewayError:
             placement.reservation.settle(0)
             raise
         finally:
             decision.watch.lap("reserve", self._now())
 
-    async def _open(self, decision: Decision, placement: Placement, payload: Payload, attempt: AsyncExitStack) -> Reply:
+    async def _open(self, decision: Decision, placement: Placement, payload: Payload, attempt: Scopes) -> Reply:
         """Sends the query to where it was placed, and tells its breaker how that went."""
         endpoint = self._fleet.endpoints[placement.endpoint]
         leave = self._health.admit(placement.endpoint)
@@ -244,8 +246,8 @@ class Pipeline:
             raise UpstreamBusyError(f"{endpoint.name} is being probed", endpoint=endpoint.name)
         try:
             if decision.query.ends_at != inf:
-                await attempt.enter_async_context(self._in_time(decision))
-            reply = await attempt.enter_async_context(self._upstream.open(endpoint, payload, decision.watch))
+                await attempt.enter(self._in_time(decision))
+            reply = await attempt.enter(self._upstream.open(endpoint, payload, decision.watch))
         except UpstreamError as error:
             placement.reservation.settle(0)
             decision.watch.skip(self._now())
