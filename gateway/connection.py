@@ -6,7 +6,6 @@ making the whole answer. ASGI asks servers to wait: no head before the first bod
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -22,7 +21,8 @@ if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 BODILESS: Final = (204, 304)
-CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # what no header may have: RFC 9110, 5.5
+# what no header may have: RFC 9110, 5.5; line ends are counted
+CONTROL: Final = bytes(byte for byte in (*range(0x20), 0x7F) if byte not in b"\t\n\r")
 
 
 HEAD_LIMIT: Final = 64 * 1024  # bytes that have come of a head that has not ended: more than proxies let through
@@ -125,10 +125,12 @@ class Answering:
         ready = cycle.chunked_encoding and not (
             cycle.response_complete or cycle.disconnected or cycle.flow.write_paused
         )
-        if ready and message["type"] == "http.response.body" and message.get("more_body"):
-            body = message.get("body", b"")
-            if body and cycle.scope["method"] != "HEAD":
-                cycle.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
+        if ready and message["type"] == "http.response.body":
+            body, more = message.get("body", b""), message.get("more_body", False)
+            if body or not more:
+                cycle.transport.write(_chunked(body, more=more))
+            if not more:
+                self._finish()
         else:
             await cycle.send(message)
 
@@ -136,13 +138,10 @@ class Answering:
         """Status line and headers. What they say of the body's length is noted in the cycle."""
         cycle = self._cycle
         pairs = [*cycle.default_headers, *headers]
-        lines, length, closes = [STATUS_LINE[status]], None, False
-        for name, value in pairs:
-            lines += (name, b": ", value, b"\r\n")
-            if name == b"content-length":
-                length = int(value)
-            elif name == b"connection":
-                closes = value.lower() == b"close"
+        lines = [STATUS_LINE[status], *[b"%b: %b\r\n" % pair for pair in pairs]]
+        named = dict(pairs)
+        length = named.get(b"content-length")
+        closes = named.get(b"connection", b"").lower() == b"close"
         chunked = length is None and cycle.scope["method"] != "HEAD" and status not in BODILESS
         if not cycle.keep_alive and not closes:
             lines.append(b"connection: close\r\n")
@@ -151,10 +150,10 @@ class Answering:
         lines.append(b"\r\n")
         head, ends = b"".join(lines), len(pairs) + 2 + chunked + (not cycle.keep_alive and not closes)
         # once over all of it: a line end inside a value would begin another header
-        if CONTROL.search(head) or head.count(b"\r") != ends or head.count(b"\n") != ends:
+        if len(head.translate(None, CONTROL)) < len(head) or head.count(b"\r") != ends or head.count(b"\n") != ends:
             raise RuntimeError("a header has a control character")
         cycle.keep_alive = cycle.keep_alive and not closes
-        cycle.chunked_encoding, cycle.expected_content_length = chunked, length or 0
+        cycle.chunked_encoding, cycle.expected_content_length = chunked, int(length or 0)
         return head
 
     def _begin(self, head: bytes, body: bytes, *, more: bool) -> None:
@@ -164,16 +163,25 @@ class Answering:
         if cycle.scope["method"] == "HEAD":
             body, cycle.expected_content_length = b"", 0
         elif cycle.chunked_encoding:
-            chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
-            body = chunk if more else chunk + b"0\r\n\r\n"
+            body = _chunked(body, more=more)
         else:
             cycle.expected_content_length -= len(body)
             if cycle.expected_content_length < 0 or (cycle.expected_content_length and not more):
                 raise RuntimeError("the body is not as long as its content-length says")
         cycle.transport.write(head + body)
         if not more:
-            cycle.response_complete = True
-            cycle.message_event.set()
-            if not cycle.keep_alive:
-                cycle.transport.close()
-            cycle.on_response()
+            self._finish()
+
+    def _finish(self) -> None:
+        cycle = self._cycle
+        cycle.response_complete = True
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            cycle.transport.close()
+        cycle.on_response()
+
+
+def _chunked(body: bytes, *, more: bool) -> bytes:
+    """RFC 9112, 7.1; an empty chunk would end the answer."""
+    chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
+    return chunk if more else chunk + b"0\r\n\r\n"

@@ -60,7 +60,9 @@ async def answered(*messages: dict[str, Any], asked: bytes = ASKED) -> Wire:
     connection.connection_made(wire)
     connection.data_received(asked)
     await asyncio.gather(*state.tasks)
+    closed = wire.closed
     connection.connection_lost(None)
+    wire.closed = closed  # by the answer: losing a connection closes it, too
     return wire
 
 
@@ -81,6 +83,12 @@ async def test_a_stream_begins_with_its_head() -> None:
     wire = await answered(start(), body(b"one", more=True), body(b"two", more=True), body(b""))
     chunked = PLAIN + b"transfer-encoding: chunked\r\n\r\n"
     assert wire.written == [chunked + b"3\r\none\r\n", b"3\r\ntwo\r\n", b"0\r\n\r\n"]
+
+
+async def test_a_streams_last_chunk_and_its_end_are_one_write() -> None:
+    wire = await answered(start(), body(b"one", more=True), body(b"", more=True), body(b"two"))
+    assert wire.written[1:] == [b"3\r\ntwo\r\n0\r\n\r\n"]
+    assert not wire.closed
 
 
 async def test_a_stream_of_one_chunk() -> None:

@@ -83,6 +83,7 @@ class Exchange:
         await self._send({"type": "http.response.body", "body": events, "more_body": True})
 
     async def end(self, body: bytes = b"") -> None:
+        self.silent = False
         await self._send({"type": "http.response.body", "body": body, "more_body": False})
 
     async def whole(self, status: int, headers: Headers, body: bytes) -> None:
@@ -221,12 +222,15 @@ async def _stream(exchange: Exchange, served: Served, surface: Surface) -> None:
         kept = [pair for pair in served.reply.headers if pair[0] not in answers.EVENT_NAMES]
         decided = answers.decision_headers(served.decision)
         await exchange.start(served.reply.status, [*answers.EVENTS, *kept, *decided])
-    explain = served.decision.query.preferences.explain
+    explain, over = served.decision.query.preferences.explain, False
     async for chunk in served.reply.chunks():
         if served.forgetful:
             await served.remember()
-        await exchange.write(explained_events(chunk, served, surface) if explain else chunk)
-    await exchange.end()
+        told = explained_events(chunk, served, surface) if explain else chunk
+        over = served.reply.over
+        await (exchange.end(told) if over else exchange.write(told))
+    if not over:
+        await exchange.end()
 
 
 def the_one(errors: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -88,6 +88,12 @@ class Reply:
         return self._events is None or self._events.whole
 
     @property
+    def over(self) -> bool:
+        """Whether what `chunks` gave last are a stream's last bytes: it is whole, and read to its end."""
+        events = self._events
+        return events is not None and events.done and events.whole and self._answer.content.at_eof()
+
+    @property
     def delivered(self) -> int:
         """Events that have been handed on: about a token each."""
         return self._events.events if self._events is not None else 0
