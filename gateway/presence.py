@@ -17,7 +17,8 @@ class Presence:
 
     def __exit__(self, *_: object) -> None:
         self._present -= 1
-        self._left.set()
+        if not self._present:
+            self._left.set()
 
     async def emptied(self) -> None:
         """Returns once nobody is."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from math import ceil, inf
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 import numpy as np
 
 from gateway.batcher.reach import within_reach
@@ -51,8 +52,7 @@ LEAST_PATIENCE_S: Final = 0.002  # between two looks at the same query when noth
 LONGEST_SOLVE: Final = 3.0  # budgets; a solver that is later than that is left behind
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
+class Placement(msgspec.Struct, frozen=True):
     """Where a query goes, and the slot that it holds there. Enter the reservation; leaving it frees the slot."""
 
     decision: Decision

@@ -196,7 +196,11 @@ def _messages(fields: Mapping[str, msgspec.Raw], surface: Surface) -> list[Messa
 
 
 def _most(fields: Mapping[str, msgspec.Raw], *names: str) -> int:
-    return max([_count(fields, name) for name in names if name in fields], default=0)
+    most = 0
+    for name in names:
+        if name in fields:
+            most = max(most, _count(fields, name))
+    return most
 
 
 def _count(fields: Mapping[str, msgspec.Raw], name: str) -> int:

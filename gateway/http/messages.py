@@ -82,9 +82,12 @@ def seen_and_heard(messages: Messages | list[Message] | None) -> set[Capability]
     """What the parts of the conversation need."""
     if not isinstance(messages, list):
         return set()
-    contents = [message.content for message in messages if isinstance(message, Message)]
-    parts = [part for content in contents if isinstance(content, list) for part in content if isinstance(part, Part)]
-    return {NEEDED[part.type] for part in parts if part.type in NEEDED}
+    needed: set[Capability] = set()
+    for message in messages:
+        if isinstance(message, Message) and isinstance(message.content, list):
+            kinds = {part.type for part in message.content if isinstance(part, Part)}
+            needed |= {NEEDED[kind] for kind in kinds & NEEDED.keys()}
+    return needed
 
 
 def answered_calls(messages: Messages | list[Message] | None) -> tuple[str, ...]:
