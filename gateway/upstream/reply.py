@@ -91,7 +91,7 @@ class Reply:
     def over(self) -> bool:
         """Whether what `chunks` gave last are a stream's last bytes: it is whole, and read to its end."""
         events = self._events
-        return events is not None and events.done and events.whole and self._answer.content.at_eof()
+        return events is not None and events.done and events.whole and self._answer.ended
 
     @property
     def delivered(self) -> int:
@@ -138,7 +138,7 @@ class Reply:
         guard = self._guard
         guard.allow(self.endpoint.timeouts.idle)
         try:
-            chunk: bytes = await self._answer.content.readany()
+            chunk = await self._answer.part()
         except aiohttp.ClientError as error:
             name = self.endpoint.name
             raise UpstreamError(f"{name} broke off in the middle of its answer", endpoint=name) from error
@@ -147,20 +147,18 @@ class Reply:
 
     async def _linger(self) -> None:
         """The answer is whole; a moment for its end to come too, so that the connection can be used again."""
-        content = self._answer.content
-        if content.at_eof():
+        if self._answer.ended:
             return
         with suppress(TimeoutError, aiohttp.ClientError):
             async with asyncio.timeout(LINGER_S):
-                while await content.readany():
+                while await self._answer.part():
                     pass
 
     def _sort_headers(self) -> None:
         secrets = self._answer.secrets
-        named = self._answer.headers.get("connection", "")  # hop-by-hop, as this upstream says
-        dropped = {each.strip().lower().encode("latin-1") for each in named.split(",")} if named else ()
-        for raw, value in self._answer.raw_headers:
-            name = raw.lower()
+        named = self._answer.head.first(b"connection")  # hop-by-hop, as this upstream says
+        dropped = {each.strip().lower() for each in named.split(b",")} if named else ()
+        for name, value in self._answer.head.headers:
             if name in NOT_PASSED_BACK or name in dropped or name.startswith(OURS) or secrets.within(value):
                 continue
             if name.startswith(RATES):

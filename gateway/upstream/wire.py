@@ -1,6 +1,6 @@
-"""One request over one pooled connection: aiohttp's pool, resolver, TLS and parser, without its client on top.
+"""One request over one pooled connection: aiohttp's pool, resolver and TLS, without its client on top.
 
-For every request the client builds URLs, header maps, payloads and writers anew, which costs as much CPU as all else
+For every request that builds URLs, header maps, payloads and writers anew, which costs as much CPU as all else
 of a query. An endpoint's are always the same but for a few bytes.
 """
 
@@ -10,38 +10,27 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
 import aiohttp
-from aiohttp.client_proto import ResponseHandler
-from aiohttp.http import HttpProcessingError
 from yarl import URL
 
 from gateway import __version__
+from gateway.upstream.protocol import Protocol
 from gateway.upstream.secrets import Secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from aiohttp import StreamReader
+    from aiohttp.client_proto import ResponseHandler
     from aiohttp.connector import Connection
-    from aiohttp.http import RawResponseMessage
     from pydantic import SecretStr
 
     from gateway.core.decision import Stopwatch
     from gateway.domain import Endpoint
     from gateway.upstream.guard import Guard
+    from gateway.upstream.protocol import Head
 
-SWITCHED: Final = 101
-INFORMATIONAL: Final = frozenset(range(100, 200)) - {SWITCHED}  # heads that another follows
 NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None)  # the guard's is for the whole answer
 # answers are read as bytes, so they are to come as such; some providers refuse clients without a name
 SENT_ALWAYS: Final = {"accept": "*/*", "accept-encoding": "identity", "user-agent": f"paretogate/{__version__}"}
-
-
-class Protocol(ResponseHandler):
-    """aiohttp's. It runs its parser and asks its transport to go on at every read (3.14), though nothing was paused."""
-
-    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - aiohttp's signature
-        if self._reading_paused:
-            super().resume_reading(resume_parser)
 
 
 class Connector(aiohttp.TCPConnector):
@@ -73,26 +62,40 @@ class Address:
 class Answer:
     """What came back, its body still to be read. Release it, whatever happens."""
 
-    __slots__ = ("_connection", "content", "headers", "raw_headers", "secrets", "status")
+    __slots__ = ("_connection", "_protocol", "head", "secrets", "status")
 
-    def __init__(
-        self, connection: Connection, message: RawResponseMessage, content: StreamReader, secrets: Secrets
-    ) -> None:
+    def __init__(self, connection: Connection, protocol: Protocol, head: Head, secrets: Secrets) -> None:
         self._connection = connection
+        self._protocol = protocol
         self.secrets = secrets  # that it may quote
-        self.status = message.code
-        self.headers = message.headers
-        self.raw_headers = message.raw_headers
-        self.content = content
+        self.head = head
+        self.status = head.status
 
     @property
     def content_type(self) -> str:
         """Without its parameters, in lower case."""
-        told: str = self.headers.get("content-type", "")
-        return told.partition(";")[0].strip().lower()
+        return self.head.first(b"content-type").decode("latin-1").partition(";")[0].strip().lower()
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """By name, in lower case; of several the first."""
+        return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(self.head.headers)}
+
+    @property
+    def ended(self) -> bool:
+        """Whether all of its body has been read."""
+        return self._protocol.ended
+
+    async def part(self) -> bytes:
+        """What has come of its body since the last part; empty at the end.
+
+        Raises:
+            aiohttp.ClientError: the rest will not come.
+        """
+        return await self._protocol.part()
 
     def release(self) -> None:
-        """The connection may serve others when all of the answer has been read; else it is closed."""
+        """The connection may serve others when all of the answer has come; else it is closed."""
         self._connection.release()
 
 
@@ -115,25 +118,12 @@ async def post(
     watch.lap("connect", guard.now())
     head = _lines("", {**headers, "content-length": str(len(body))})
     try:
-        return await _exchange(connection, b"%b%b\r\n%b" % (address.head, head, body), address.secrets)
-    except HttpProcessingError as error:
-        connection.close()
-        raise aiohttp.ClientPayloadError(error.message) from error
+        protocol = cast("Protocol", connection.protocol)
+        protocol.ask(b"%b%b\r\n%b" % (address.head, head, body))
+        return Answer(connection, protocol, await protocol.head(), address.secrets)
     except BaseException:
         connection.close()
         raise
-
-
-async def _exchange(connection: Connection, request: bytes, secrets: Secrets) -> Answer:
-    protocol, transport = connection.protocol, connection.transport
-    if protocol is None or transport is None:
-        raise aiohttp.ServerDisconnectedError
-    protocol.set_response_params(read_until_eof=True)
-    transport.write(request)  # all at once: what the socket does not take now, uvloop keeps without a copy
-    message, content = await protocol.read()
-    while message.code in INFORMATIONAL:
-        message, content = await protocol.read()
-    return Answer(connection, message, content, secrets)
 
 
 def _lines(first: str, headers: Mapping[str, str]) -> bytes:
