@@ -107,7 +107,8 @@ class Answering:
         """
         cycle = self._cycle
         if cycle.response_started or cycle.disconnected:
-            await self._go_on(message)
+            if not self._goes_on(message):
+                await cycle.send(message)
         elif message["type"] == "http.response.start":
             if self._head is not None:
                 raise RuntimeError("an answer begins once")
@@ -119,20 +120,19 @@ class Answering:
                 await cycle.flow.drain()
             self._begin(self._head, message.get("body", b""), more=message.get("more_body", False))
 
-    async def _go_on(self, message: ASGISendEvent) -> None:
-        """A stream's next chunk, which is most of what is sent; all else is uvicorn's."""
+    def _goes_on(self, message: ASGISendEvent) -> bool:
+        """Whether this was a stream's next chunk, which is most of what is sent. It has gone on then."""
         cycle = self._cycle
-        ready = cycle.chunked_encoding and not (
-            cycle.response_complete or cycle.disconnected or cycle.flow.write_paused
-        )
-        if ready and message["type"] == "http.response.body":
-            body, more = message.get("body", b""), message.get("more_body", False)
-            if body or not more:
-                cycle.transport.write(_chunked(body, more=more))
-            if not more:
-                self._finish()
-        else:
-            await cycle.send(message)
+        if message["type"] != "http.response.body" or not cycle.chunked_encoding:
+            return False
+        if cycle.response_complete or cycle.disconnected or cycle.flow.write_paused:
+            return False
+        body, more = message.get("body", b""), message.get("more_body", False)
+        if body or not more:
+            cycle.transport.write(_chunked(body, more=more))
+        if not more:
+            self._finish()
+        return True
 
     def _lines(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
         """Status line and headers. What they say of the body's length is noted in the cycle."""

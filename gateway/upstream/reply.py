@@ -91,7 +91,7 @@ class Reply:
     def over(self) -> bool:
         """Whether what `chunks` gave last are a stream's last bytes: it is whole, and read to its end."""
         events = self._events
-        return events is not None and events.done and events.whole and self._answer.ended
+        return events is not None and events.done and events.whole and self._answer.body.ended
 
     @property
     def delivered(self) -> int:
@@ -138,7 +138,7 @@ class Reply:
         guard = self._guard
         guard.allow(self.endpoint.timeouts.idle)
         try:
-            chunk = await self._answer.part()
+            chunk = await self._answer.body.part()
         except aiohttp.ClientError as error:
             name = self.endpoint.name
             raise UpstreamError(f"{name} broke off in the middle of its answer", endpoint=name) from error
@@ -147,11 +147,11 @@ class Reply:
 
     async def _linger(self) -> None:
         """The answer is whole; a moment for its end to come too, so that the connection can be used again."""
-        if self._answer.ended:
+        if self._answer.body.ended:
             return
         with suppress(TimeoutError, aiohttp.ClientError):
             async with asyncio.timeout(LINGER_S):
-                while await self._answer.part():
+                while await self._answer.body.part():
                     pass
 
     def _sort_headers(self) -> None:

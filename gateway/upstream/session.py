@@ -119,7 +119,7 @@ class Upstream:
     async def _first_events(self, endpoint: Endpoint, answer: Answer, events: EventStream) -> Begun:
         """Reads up to the first whole event that is no comment. One that is an error becomes its real status."""
         first = b""
-        while chunk := await answer.part():
+        while chunk := await answer.body.part():
             first += events.feed(chunk)
             if events.error:  # nothing has gone on to the client yet
                 told = answer.secrets.without(events.error)
@@ -193,8 +193,8 @@ class Opening:
 async def _read(answer: Answer, limit: int, begun: Callable[[], None]) -> bytes:
     """The body, or its beginning when it is longer than the limit. `begun` is called after each part."""
     parts, size = [], 0
-    while size <= limit and not answer.ended:
-        chunk = await answer.part()
+    while size <= limit and not answer.body.ended:
+        chunk = await answer.body.part()
         begun()
         parts.append(chunk)
         size += len(chunk)

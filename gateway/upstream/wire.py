@@ -62,11 +62,11 @@ class Address:
 class Answer:
     """What came back, its body still to be read. Release it, whatever happens."""
 
-    __slots__ = ("_connection", "_protocol", "head", "secrets", "status")
+    __slots__ = ("_connection", "body", "head", "secrets", "status")
 
-    def __init__(self, connection: Connection, protocol: Protocol, head: Head, secrets: Secrets) -> None:
+    def __init__(self, connection: Connection, body: Protocol, head: Head, secrets: Secrets) -> None:
         self._connection = connection
-        self._protocol = protocol
+        self.body = body  # to be read in parts, until the answer is released
         self.secrets = secrets  # that it may quote
         self.head = head
         self.status = head.status
@@ -80,19 +80,6 @@ class Answer:
     def headers(self) -> Mapping[str, str]:
         """By name, in lower case; of several the first."""
         return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(self.head.headers)}
-
-    @property
-    def ended(self) -> bool:
-        """Whether all of its body has been read."""
-        return self._protocol.ended
-
-    async def part(self) -> bytes:
-        """What has come of its body since the last part; empty at the end.
-
-        Raises:
-            aiohttp.ClientError: the rest will not come.
-        """
-        return await self._protocol.part()
 
     def release(self) -> None:
         """The connection may serve others when all of the answer has come; else it is closed."""

@@ -28,7 +28,8 @@ WARM = 20  # answers that one must have given before it is measured
 EVENTS = 20  # of a stream, before its end marker
 TOPICS = ("the primes", "French verbs", "a bank's ledger", "sorting in Rust", "the tides", "a short poem", "old maps")
 TASKS = ("Explain", "Summarise", "Translate into German", "Find the error in", "Write a test for", "Compute", "Compare")
-# each line of the file is one prompt; no two requests of one run have the same
+# each line of the file is one prompt; a round begins where the one before it ended, so that none is met again before
+# all have been
 SCRIPT = """
 local prompts = {}
 for line in io.lines("PROMPTS_FILE") do prompts[#prompts + 1] = line end
@@ -99,7 +100,7 @@ def wrk(target: Target, folder: Path, *, connections: int, seconds: int, stream:
     """
     values = {
         "PROMPTS_FILE": str(folder / "prompts.txt"),
-        "OFFSET": str(random.randrange(PROMPTS)),
+        "OFFSET": str(target.asked % PROMPTS),
         "HEADERS": "\n".join(
             f"wrk.headers[{json.dumps(name)}] = {json.dumps(value)}" for name, value in target.headers.items()
         ),
@@ -133,6 +134,7 @@ def wrk(target: Target, folder: Path, *, connections: int, seconds: int, stream:
     if "WRONG" in said or "Socket errors" in said or not count or not rate or count[1] == "0":
         raise WrongError(f"{target.url} answered wrongly:\n{said[-800:]}")
     p50, p99 = (_ms(re.search(rf"{share}% +([\d.]+)(us|ms|s)", said)) for share in (50, 99))
+    target.asked += int(count[1]) + connections  # those that were on their way at the end are not counted
     return Taken(float(rate[1]), p50, p99, spent / int(count[1]) * 1e6)
 
 

@@ -1,4 +1,4 @@
-"""The gateway as it is measured: one process, 14 models, the bundled artifact."""
+"""The gateway as it is measured: one process, 14 models that the bundled artifact predicts."""
 
 from __future__ import annotations
 
@@ -6,31 +6,35 @@ import json
 import sys
 import time
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import httpx
 
+import predictors
 from tests.bench.overhead.peers import Target
 from tests.bench.overhead.servers import free_port, rss_mb, start, until_idle, until_ready
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 MODELS = 14
-MIXED = ("m0", f"m{MODELS - 1}")  # priors lie on a line, so that nobody between the ends of it is the best buy
+MIXED = ("m0", f"m{MODELS - 1}")  # stated priors lie on a line, so that nobody between its ends is the best buy
 AMPLE = 1000
+PREDICTED = json.loads((Path(predictors.__file__).parent / "starter" / "manifest.json").read_text("utf-8"))["models"]
 
 
 def configuration(upstream: str, *, concurrency: int = AMPLE, replicas: int = 1, redis: str = "", log: str = "") -> str:
-    """JSON is YAML. The cheapest and the dearest model, which are those that `auto` mixes, have so many replicas."""
+    """JSON is YAML.
+
+    With replicas the models' qualities are stated instead of predicted: `auto` mixes the cheapest and the dearest of
+    them, which have so many.
+    """
     names = [f"m{number}" for number in range(MODELS)]
+    known = [{"prior": {"quality": 0.4 + 0.03 * n}} if replicas > 1 else {"like": PREDICTED[n]} for n in range(MODELS)]
     capacity = {"concurrency": concurrency}
     places = [(name, f"{name}-{place}") for name in names for place in range(replicas if name in MIXED else 1)]
     return json.dumps(
         {
             "version": 1,
             "models": [
-                {"name": name, "price": {"input": 0.1 * n + 0.1, "output": n + 1}, "prior": {"quality": 0.4 + 0.03 * n}}
+                {"name": name, "price": {"input": 0.1 * n + 0.1, "output": n + 1}, **known[n]}
                 for n, name in enumerate(names)
             ],
             "endpoints": [

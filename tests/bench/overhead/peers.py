@@ -26,6 +26,7 @@ class Target:
     headers: dict[str, str] = field(default_factory=dict)
     version: str = ""
     flags: str = ""
+    asked: int = 0  # prompts of the file, in the rounds so far
 
 
 def python_with(folder: Path, package: str) -> Path:
