@@ -7,8 +7,7 @@ from pathlib import Path
 
 import click
 
-from predictors.artifact import ArtifactError
-from predictors.registry import load_artifact
+from gateway.cli.threads import one_thread
 
 
 @click.command(name="predictor")
@@ -36,8 +35,11 @@ def command(
     drain_s: float,
 ) -> None:
     """Serves an artifact to gateways with `predictor: {url: …}`. SIGTERM drains, a second one ends at once."""
-    from gateway.predicting.service import application  # noqa: PLC0415 - `--help` need not load the service
+    one_thread()
+    from gateway.predicting.service import application  # noqa: PLC0415 - NumPy, which reads what was just set
     from gateway.server import serve_predictor  # noqa: PLC0415 - as above
+    from predictors.artifact import ArtifactError  # noqa: PLC0415 - as above
+    from predictors.registry import load_artifact  # noqa: PLC0415 - as above
 
     try:
         loaded = load_artifact(artifact, encoder, encoder_key)

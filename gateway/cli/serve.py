@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from gateway.cli.threads import one_thread
 from gateway.errors import ConfigurationError
 from gateway.settings import Settings, read
 
@@ -25,6 +26,7 @@ from gateway.settings import Settings, read
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1), help="Processes; above 1 needs Redis.")
 def command(*, config: Path | None, host: str, port: int, workers: int, insecure: bool) -> None:
     """Serves until it is told to stop: SIGTERM drains, a second one ends at once."""
+    one_thread()
     gc.disable()  # what is loaded stays; looking through it for garbage takes a fifth of the start
     try:
         settings = read(config, os.environ) if config else None
