@@ -226,6 +226,15 @@ async def test_no_more_is_taken_than_is_read() -> None:
     assert not socket.paused
 
 
+async def test_what_was_too_early_for_its_reader_is_read_when_the_connection_closes() -> None:
+    protocol, socket = asked()
+    protocol.data_received(CHUNKED + b"%x\r\n" % HELD_LIMIT + b"x" * HELD_LIMIT + b"\r\n")
+    assert socket.paused
+    socket.close()
+    assert len(await protocol.part()) == HELD_LIMIT
+    assert socket.paused  # a closing transport is left alone
+
+
 async def test_a_lost_connection_takes_no_request() -> None:
     protocol, _ = asked()
     protocol.data_received(PLAIN)

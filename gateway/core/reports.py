@@ -120,17 +120,19 @@ def read_report(data: bytes) -> Report:
 
 def _continuations(answer: Answer) -> list[str]:
     """Ids of tool calls, and of a response that is kept at the upstream."""
-    found: list[str | None] = []
-    if b'"tool_calls"' in bytes(answer.choices):
-        for choice in _lenient(CHOICES, answer.choices) or ():
-            said = choice.message or choice.delta
-            found += [call.id for call in (said.tool_calls if said else None) or ()]
+    found = _calls_of_choices(answer.choices) if b'"tool_calls"' in bytes(answer.choices) else []
     if answer.output or answer.item:
         items = [*(_lenient(ITEMS, answer.output) or ()), _lenient(ITEM, answer.item)]
         found += [item.call_id for item in items if item]
     if answer.output:
         found.append(_lenient(WORD, answer.id))
     return [each for each in found if each]
+
+
+def _calls_of_choices(choices: msgspec.Raw) -> list[str | None]:
+    """Ids of the tool calls in a chat's choices, whole or in part."""
+    said = [choice.message or choice.delta for choice in _lenient(CHOICES, choices) or ()]
+    return [call.id for each in said if each for call in each.tool_calls or ()]
 
 
 def _lenient(decoder: msgspec.json.Decoder[T], raw: msgspec.Raw) -> T | None:

@@ -6,6 +6,7 @@ frames for every chunk. Beneath both is llhttp.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import aiohttp
@@ -14,6 +15,9 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
+
+    Failure = Callable[[], aiohttp.ClientError]  # made anew whenever it is raised: one that is kept keeps its frames
 
 HELD_LIMIT: Final = 256 * 1024  # bytes of a body that wait to be read before no more are taken from the socket
 BARREN_LIMIT: Final = 64 * 1024  # bytes in a row that are no body: a head, or what else an upstream may not end
@@ -52,7 +56,7 @@ class Protocol(ResponseHandler):
         self._lines: list[tuple[bytes, bytes]] = []  # of a head that is on its way
         self._head: Head | None = None
         self._owes = False  # an answer, or the rest of one
-        self._failure: aiohttp.ClientError | None = None
+        self._failure: Failure | None = None
         self._barren = 0  # bytes that have come since the last of a body
         self._held = 0  # bytes that have come since the last were read
         self._stopped = False  # nothing is taken from the socket
@@ -99,7 +103,7 @@ class Protocol(ResponseHandler):
         part = parts[0] if len(parts) == 1 else b"".join(parts)
         parts.clear()
         self._held = 0
-        if self._stopped and self.transport is not None:
+        if self._stopped and self.transport is not None and not self.transport.is_closing():
             self._stopped = False
             self.transport.resume_reading()
         return part
@@ -123,13 +127,11 @@ class Protocol(ResponseHandler):
             self._http.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as error:
             self._break(f"that is no HTTP answer: {error}")
-        self._held += len(data)
-        self._barren = 0 if len(self._parts) > before else self._barren + len(data)
-        if self._owes and self._barren > BARREN_LIMIT:
-            self._break(f"it sent {BARREN_LIMIT} bytes around its answer")
-        elif self._owes and self._held > HELD_LIMIT and not self._stopped and self.transport is not None:
-            self._stopped = True
-            self.transport.pause_reading()
+        else:
+            self._held += len(data)
+            self._barren = 0 if len(self._parts) > before else self._barren + len(data)
+            if self._owes and (self._barren > BARREN_LIMIT or self._held > HELD_LIMIT):
+                self._too_much()
         self._wake()
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -170,13 +172,20 @@ class Protocol(ResponseHandler):
         """Nothing more is heard of this connection. An answer that has come whole stays one."""
         self._should_close = True
         if self._owes and self._failure is None:
-            self._failure = aiohttp.ClientPayloadError(why)
+            self._failure = partial(aiohttp.ClientPayloadError, why)
         if self.transport is not None:
             self.transport.close()
 
+    def _too_much(self) -> None:
+        if self._barren > BARREN_LIMIT:
+            self._break(f"it sent {BARREN_LIMIT} bytes around its answer")
+        elif not self._stopped and self.transport is not None and not self.transport.is_closing():
+            self._stopped = True
+            self.transport.pause_reading()
+
     async def _more(self) -> None:
         if self._failure is not None:
-            raise self._failure
+            raise self._failure()
         self._reader = self._loop.create_future()
         try:
             await self._reader
@@ -188,10 +197,10 @@ class Protocol(ResponseHandler):
             self._reader.set_result(None)
 
 
-def _lost(error: BaseException | None, *, begun: bool) -> aiohttp.ClientError:
+def _lost(error: BaseException | None, *, begun: bool) -> Failure:
     """What a lost connection is to whoever waits for an answer."""
     if begun:
-        return aiohttp.ClientPayloadError("the connection was lost in the middle of the answer")
+        return partial(aiohttp.ClientPayloadError, "the connection was lost in the middle of the answer")
     if isinstance(error, OSError):
-        return aiohttp.ClientOSError(*error.args)
-    return aiohttp.ServerDisconnectedError()
+        return partial(aiohttp.ClientOSError, *error.args)
+    return aiohttp.ServerDisconnectedError

@@ -15,6 +15,7 @@ from yarl import URL
 from gateway import __version__
 from gateway.upstream.protocol import Protocol
 from gateway.upstream.secrets import Secrets
+from gateway.upstream.unpacked import CODINGS, Unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,7 +67,8 @@ class Answer:
 
     def __init__(self, connection: Connection, body: Protocol, head: Head, secrets: Secrets) -> None:
         self._connection = connection
-        self.body = body  # to be read in parts, until the answer is released
+        # to be read in parts, until the answer is released
+        self.body = Unpacked(body) if head.first(b"content-encoding").lower() in CODINGS else body
         self.secrets = secrets  # that it may quote
         self.head = head
         self.status = head.status

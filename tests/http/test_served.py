@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import re
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -67,6 +69,34 @@ async def test_a_stream(session: ClientSession, url: str, cheap: Upstream) -> No
     assert got.body == expected
     assert cheap.asked[0].json["stream_options"] == {"include_usage": True}
     assert await leases(session, url) == {"cheap-1": 0, "dear-1": 0}
+
+
+async def test_what_came_packed_though_nobody_asked_for_that(session: ClientSession, url: str, cheap: Upstream) -> None:
+    body = json.dumps(completion("grüße " * 100_000)).encode()
+    cheap.then(whole(gzip.compress(body), content_encoding="gzip"))
+    got = await ask(session, url)
+    assert (got.status, got.body == body) == (200, True)
+    assert "content-encoding" not in got.headers
+
+
+async def test_a_packed_stream(session: ClientSession, url: str, cheap: Upstream) -> None:
+    packing, events = zlib.compressobj(wbits=31), [delta("gr\u00fc\u00dfe"), delta(finish="stop"), DONE]
+    steps = [packing.compress(each) + packing.flush(zlib.Z_SYNC_FLUSH) for each in events]
+    cheap.then(stream(*steps, packing.flush(), content_encoding="gzip"))
+    got = await ask(session, url, STREAM)
+    assert (got.status, got.body) == (200, b"".join(events))
+
+
+@pytest.mark.parametrize("packed", [b"plain", gzip.compress(json.dumps(completion()).encode())[:-9]])
+async def test_what_cannot_be_unpacked(session: ClientSession, url: str, cheap: Upstream, packed: bytes) -> None:
+    cheap.then(whole(packed, content_encoding="gzip"))
+    got = await ask(session, url, chat(model="cheap"))
+    assert (got.status, json.loads(got.body)["error"]["code"]) == (502, "upstream_failed")
+
+
+async def test_a_packed_error_without_a_body(session: ClientSession, url: str, cheap: Upstream) -> None:
+    cheap.then(whole(b"", 400, content_encoding="gzip"))
+    assert (await ask(session, url, chat(model="cheap"))).status == 400
 
 
 async def test_usage_comes_to_who_asked_for_it(session: ClientSession, url: str, cheap: Upstream) -> None:
