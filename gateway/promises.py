@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from gateway.core.assignment import Step
 from gateway.core.curve import trace
@@ -28,8 +29,7 @@ RESIDUAL: Final = "residual"
 FEEDBACK_FIELDS: Final = frozenset({"scored", RESIDUAL})  # fade by themselves, so they are kept by themselves
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(msgspec.Struct, frozen=True):
     """What a route pays for quality now."""
 
     multiplier: float  # USD for one unit

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from math import ceil, inf
 from typing import TYPE_CHECKING, Final
 
@@ -60,8 +59,7 @@ class Placement(msgspec.Struct, frozen=True):
     reservation: Reservation
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """What became of one waiter: placed, without room (both None), or with nobody who may answer it."""
 
     waiter: Waiter[Placement]

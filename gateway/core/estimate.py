@@ -37,8 +37,7 @@ class Expected(msgspec.Struct, frozen=True):
         return self.input_tokens + self.output_tokens
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(msgspec.Struct, frozen=True):
     """One query on M models.
 
     Args:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
+import msgspec
 import numpy as np
 
 from gateway.core.curve import Sample
@@ -33,8 +33,7 @@ ORDINARY_INPUT: Final = 250.0  # tokens of a prompt, where there is no history: 
 NO_COLUMN: Final = -1
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """One prompt's prediction for the fleet's M models."""
 
     quality: Floats  # (M,)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -20,7 +21,7 @@ ROOM = (2, 2, 8, 8)
 
 
 def ask(**terms: object) -> Ask:
-    return replace(Ask(models=EVERYONE), **terms)  # type: ignore[arg-type]
+    return msgspec.structs.replace(Ask(models=EVERYONE), **terms)
 
 
 def slowed(of: Terrain, overhead_s: Floats) -> Terrain:
