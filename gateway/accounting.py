@@ -166,15 +166,12 @@ class Accounts:
             self._counterfactual(decision, answers)
 
     def _counterfactual(self, decision: Decision, answers: Answers) -> None:
-        """What it was predicted to cost at the cheapest, at the best, and at the one that it would choose alone."""
-        if decision.query.target not in self._fleet.routes:
-            return
-        columns = self._fleet.columns_of(decision.query.models)
-        costs, quality = decision.estimate.cost_usd.take(columns), decision.estimate.quality.take(columns)
-        answers.cheapest.inc(costs.item(costs.argmin()))
-        answers.best.inc(costs.item(quality.argmax()))
-        if decision.ask is not None:
-            answers.greedy.inc(costs.item((costs - decision.ask.multiplier * quality).argmin()))
+        """What it was predicted to cost by other rules; a pinned query has no others."""
+        rivals = decision.rivals
+        if rivals is not None and decision.query.target in self._fleet.routes:
+            answers.cheapest.inc(rivals.cheapest)
+            answers.best.inc(rivals.best)
+            answers.greedy.inc(rivals.alone)
 
     def _count_retries(self, decision: Decision) -> None:
         tried = [self._fleet.endpoints[self._fleet.endpoint_index[each.endpoint]].model for each in decision.attempts]

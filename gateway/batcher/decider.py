@@ -266,9 +266,9 @@ class Decider:
     def _record(
         self, batch: Sequence[Waiter[Placement]], asks: Sequence[Ask], placing: Placing, decided: Batch
     ) -> None:
-        for row, (waiter, ask) in enumerate(zip(batch, asks, strict=True)):
+        for row, (waiter, ask, rivals) in enumerate(zip(batch, asks, placing.rivals, strict=True)):
             decision = waiter.decision
-            decision.ask, decision.batch = ask, decided
+            decision.ask, decision.batch, decision.rivals = ask, decided, rivals
             decision.score_usd, decision.allowed = placing.score_usd[row], placing.allowed[row]
             decision.below_floor = bool(placing.below_floor[row])
         self._metrics.decided(decided)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gateway.core.assignment import Assignment
-    from gateway.core.estimate import Estimate, Expected
+    from gateway.core.estimate import Estimate, Expected, Rivals
     from gateway.core.fleet import Fleet
     from gateway.core.placing import Ask, Placing, Terrain
     from gateway.core.problem import Bools, Ints
@@ -100,6 +100,7 @@ class Decision(msgspec.Struct, kw_only=True):
     score_usd: Floats | None = None  # (E,) cost - multiplier x quality + price of time
     allowed: Bools | None = None  # (E,)
     below_floor: bool = False
+    rivals: Rivals | None = None
     times_held: int = 0
     endpoint: str = ""
     model: str = ""

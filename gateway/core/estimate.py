@@ -71,6 +71,14 @@ class Estimate(msgspec.Struct, frozen=True):
         )
 
 
+class Rivals(msgspec.Struct, frozen=True):
+    """What one query was predicted to cost, in USD, where other rules would have sent it."""
+
+    cheapest: float
+    best: float  # of the highest quality
+    alone: float  # at the one that it would choose if it were by itself
+
+
 NOTHING = Expected(0.0, 0.0, 0.0, 0.0)
 _NONE = np.zeros(0)
 UNKNOWN = Estimate(_NONE, _NONE, _NONE, _NONE, _NONE, Source.NONE)
@@ -90,6 +98,14 @@ class Estimates:
     def tokens(self) -> NDArray[np.float64]:
         """Input and expected output: what leases hold."""
         return self.input_tokens + self.output_tokens
+
+    def rivals(self, models: NDArray[np.bool_], multiplier: Sequence[float]) -> list[Rivals]:
+        """Of each query among its (Q, M) models, at its price for one unit of quality in USD. Of equals the first."""
+        cost = np.where(models, self.cost_usd, np.inf)
+        best = np.where(models, self.quality, -np.inf).argmax(axis=1)
+        alone = (cost - np.array(multiplier)[:, None] * self.quality).argmin(axis=1)
+        chosen = np.take_along_axis(cost, np.array([cost.argmin(axis=1), best, alone]).T, axis=1)
+        return [Rivals(*each) for each in chosen.tolist()]
 
     @classmethod
     def stack(cls, estimates: Sequence[Estimate]) -> Estimates:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from gateway.core.capacity import Headroom
     from gateway.core.contest import Contest
-    from gateway.core.estimate import Estimates
+    from gateway.core.estimate import Estimates, Rivals
     from gateway.core.latency import Pace, Traffic
     from gateway.core.problem import Bools, Ints
     from gateway.core.sessions import Session
@@ -77,6 +77,7 @@ class Placing:
     """What each query of a batch would cost where. What only those ask for who have to wait is worked out for them."""
 
     asks: Sequence[Ask]
+    estimates: Estimates
     terrain: Terrain
     allowed: Bools  # (Q, E) whom a query may go to; of these the problem leaves out those whose turn it is not
     score_usd: Floats  # (Q, E)
@@ -91,6 +92,12 @@ class Placing:
     def slots(self) -> Ints:
         """(E,) queries that may be placed now."""
         return self.terrain.headroom.places
+
+    @property
+    def rivals(self) -> list[Rivals]:
+        """(Q,) what other rules would have paid."""
+        models = np.array([ask.models for ask in self.asks])
+        return self.estimates.rivals(models, [ask.multiplier for ask in self.asks])
 
     @property
     def has_side_rows(self) -> bool:
@@ -167,6 +174,7 @@ def place(asks: Sequence[Ask], estimates: Estimates, terrain: Terrain) -> Placin
     score_usd = value.take(of, axis=1) + _column([ask.usd_per_second for ask in asks]) * seconds
     return Placing(
         asks=asks,
+        estimates=estimates,
         terrain=terrain,
         allowed=allowed,
         score_usd=score_usd,
