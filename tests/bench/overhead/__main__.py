@@ -101,7 +101,8 @@ class Bench:
         for name, taken in rounds.items():
             middle = load.Taken(*(median(column) for column in zip(*taken, strict=True)))
             spread = [min(each.rate for each in taken), max(each.rate for each in taken)]
-            row = {"row": name, "connections": connections, "stream": stream, **middle._asdict(), "spread": spread}
+            told = {"spread": spread, "rounds": [each._asdict() for each in taken]}
+            row = {"row": name, "connections": connections, "stream": stream, **middle._asdict(), **told}
             self.results["rows"].append(row)
             print(report.line(row), flush=True)
         self.keep()
@@ -109,22 +110,23 @@ class Bench:
     def round(self, target: Target, connections: int, *, stream: bool) -> load.Taken:
         return load.wrk(target, self.folder, connections=connections, seconds=self.asked.seconds, stream=stream)
 
-    def workers(self) -> dict[str, float]:
-        """CPU µs of a pinned query, for one worker and for two, both on Redis."""
+    def workers(self) -> dict[str, list[float]]:
+        """CPU µs of a pinned query in each round, for one worker and for two, both on Redis."""
         with RedisServer() as redis:
             one, two = (self.gateway(self.direct, "--workers", count, redis=redis.url) for count in ("1", "2"))
             taken: dict[str, list[float]] = {"one": [], "two": []}
             for _ in range(self.asked.repeats):
                 for name, target in (("one", one), ("two", two)):
                     taken[name].append(load.wrk(target, self.folder, connections=16, seconds=self.asked.seconds).cpu_us)
-            return {name: median(values) for name, values in taken.items()}
+            return taken
 
-    def first_chunks(self, targets: dict[str, Target]) -> dict[str, float]:
+    def first_chunks(self, targets: dict[str, Target]) -> dict[str, list[float]]:
+        """Milliseconds, medians of each round."""
         taken: dict[str, list[float]] = {name: [] for name in ("direct", "pinned", "auto")}
         for _ in range(self.asked.repeats):
-            for name in taken:
-                taken[name] += asyncio.run(load.first_chunks_ms(targets[name], 100))
-        return {name: median(values) for name, values in taken.items()}
+            for name, medians in taken.items():
+                medians.append(median(asyncio.run(load.first_chunks_ms(targets[name], 100))))
+        return taken
 
     def slow(self) -> dict[str, float]:
         """Of an answer of two seconds, with 64 clients: the share that is overhead, by the clock and by our headers."""
