@@ -78,6 +78,7 @@ class Placing:
 
     asks: Sequence[Ask]
     estimates: Estimates
+    models: Bools  # (Q, M) whom the hard filters admit
     terrain: Terrain
     allowed: Bools  # (Q, E) whom a query may go to; of these the problem leaves out those whose turn it is not
     score_usd: Floats  # (Q, E)
@@ -96,8 +97,7 @@ class Placing:
     @property
     def rivals(self) -> list[Rivals]:
         """(Q,) what other rules would have paid."""
-        models = np.array([ask.models for ask in self.asks])
-        return self.estimates.rivals(models, [ask.multiplier for ask in self.asks])
+        return self.estimates.rivals(self.models, [ask.multiplier for ask in self.asks])
 
     @property
     def has_side_rows(self) -> bool:
@@ -163,7 +163,8 @@ def place(asks: Sequence[Ask], estimates: Estimates, terrain: Terrain) -> Placin
         quality = worth = np.minimum(np.maximum(quality + _column([ask.bias for ask in asks]), 0.0), 1.0)
     if any(ask.risk for ask in asks):
         worth = quality - _column([ask.risk for ask in asks]) * estimates.quality_sd
-    models, below_floor, too_dear = _admitted(asks, worth, estimates.cost_usd)
+    asked = np.array([ask.models for ask in asks])
+    models, below_floor, too_dear = _admitted(asks, asked, worth, estimates.cost_usd)
     value = estimates.cost_usd - _column([ask.multiplier for ask in asks]) * worth
     inputs, outputs = estimates.input_tokens.take(of, axis=1), estimates.output_tokens.take(of, axis=1)
     seconds = service = seconds_of_service(inputs, outputs, terrain.pace, traffic)
@@ -175,6 +176,7 @@ def place(asks: Sequence[Ask], estimates: Estimates, terrain: Terrain) -> Placin
     return Placing(
         asks=asks,
         estimates=estimates,
+        models=asked,
         terrain=terrain,
         allowed=allowed,
         score_usd=score_usd,
@@ -187,9 +189,8 @@ def place(asks: Sequence[Ask], estimates: Estimates, terrain: Terrain) -> Placin
     )
 
 
-def _admitted(asks: Sequence[Ask], worth: Floats, cost: Floats) -> tuple[Bools, Bools, Bools]:
-    """(Q, M) who may answer after the client's floor and cap, and (Q,) whose floor or cap nobody meets."""
-    models: Bools = np.array([ask.models for ask in asks])
+def _admitted(asks: Sequence[Ask], models: Bools, worth: Floats, cost: Floats) -> tuple[Bools, Bools, Bools]:
+    """(Q, M) who of these may answer after the client's floor and cap, and (Q,) whose floor or cap nobody meets."""
     if not any(ask.floor or ask.risk or ask.max_cost_usd < np.inf for ask in asks):
         return models, np.zeros(len(asks), dtype=np.bool_), np.asarray(~models.any(axis=1))
     affordable = models & (cost <= _column([ask.max_cost_usd for ask in asks]))
