@@ -13,6 +13,7 @@ from uvicorn.server import ServerState
 
 from gateway.connection import Connection
 from gateway.http.leaving import LEAVING, ClientGoneError, WhileThere
+from tests.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,30 +22,6 @@ if TYPE_CHECKING:
 
 ASKED = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n"
 PLAIN = b"HTTP/1.1 200 OK\r\n"
-
-
-class Wire(asyncio.Transport):
-    """Remembers each write."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written: list[bytes] = []
-        self.closed = False
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self.written.append(bytes(data))
-
-    def close(self) -> None:
-        self.closed = True
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-    def pause_reading(self) -> None:
-        """Nothing is read from it anyway."""
-
-    def resume_reading(self) -> None:
-        """The same."""
 
 
 async def answered(*messages: dict[str, Any], asked: bytes = ASKED) -> Wire:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.upstream.protocol import BARREN_LIMIT, HELD_LIMIT, Protocol
+from tests.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,36 +23,12 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 TILL_END = b"HTTP/1.1 200 OK\r\n\r\nall that comes"
 
 
-class Socket(asyncio.Transport):
-    """Remembers what is done to it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written: list[bytes] = []
-        self.closed = self.paused = False
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self.written.append(bytes(data))
-
-    def close(self) -> None:
-        self.closed = True
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-    def pause_reading(self) -> None:
-        self.paused = True
-
-    def resume_reading(self) -> None:
-        self.paused = False
-
-
-def asked() -> tuple[Protocol, Socket]:
+def asked() -> tuple[Protocol, Wire]:
     """A connection over which something has been asked."""
-    protocol, socket = Protocol(asyncio.get_running_loop()), Socket()
-    protocol.connection_made(socket)
+    protocol, wire = Protocol(asyncio.get_running_loop()), Wire()
+    protocol.connection_made(wire)
     protocol.ask(b"POST / HTTP/1.1\r\n\r\n")
-    return protocol, socket
+    return protocol, wire
 
 
 async def body_of(protocol: Protocol) -> bytes:
@@ -62,12 +39,12 @@ async def body_of(protocol: Protocol) -> bytes:
 
 
 async def test_a_request_is_one_write() -> None:
-    _, socket = asked()
-    assert socket.written == [b"POST / HTTP/1.1\r\n\r\n"]
+    _, wire = asked()
+    assert wire.written == [b"POST / HTTP/1.1\r\n\r\n"]
 
 
 async def test_one_answer_after_the_other() -> None:
-    protocol, socket = asked()
+    protocol, wire = asked()
     for text in (b"one", b"two"):
         protocol.data_received(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n" + text)
         assert (await protocol.head()).status == 200
@@ -77,7 +54,7 @@ async def test_one_answer_after_the_other() -> None:
         assert not protocol.should_close
         protocol.ask(b"next")
         assert protocol.should_close  # as long as it owes an answer
-    assert not socket.closed
+    assert not wire.closed
 
 
 async def test_headers_as_they_are_written() -> None:
@@ -177,62 +154,62 @@ async def test_what_had_come_before_is_given_first() -> None:
     ],
 )
 async def test_what_is_no_answer_closes_the_connection(come: bytes) -> None:
-    protocol, socket = asked()
+    protocol, wire = asked()
     for start in range(0, len(come), 10_000):
-        if not socket.closed:
+        if not wire.closed:
             protocol.data_received(come[start : start + 10_000])
     with pytest.raises(aiohttp.ClientPayloadError):
         await said_by(protocol)
-    assert socket.closed
+    assert wire.closed
     assert protocol.should_close
 
 
 @pytest.mark.parametrize("more", [PLAIN, b"HTTP/1.1 200 OK\r\n", b"garbage"])
 async def test_what_comes_behind_an_answer_is_not_heard(more: bytes) -> None:
-    protocol, socket = asked()
+    protocol, wire = asked()
     protocol.data_received(PLAIN + more)
     assert await body_of(protocol) == b"hi"
-    assert socket.closed
+    assert wire.closed
     assert protocol.should_close
 
 
 async def test_other_protocols_are_not_spoken() -> None:
-    protocol, socket = asked()
+    protocol, wire = asked()
     protocol.data_received(b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\nspoken")
     assert await said_by(protocol) == (101, b"")
-    assert socket.closed
+    assert wire.closed
     assert protocol.should_close
 
 
 async def test_nothing_is_said_unasked() -> None:
-    protocol, socket = asked()
+    protocol, wire = asked()
     protocol.data_received(PLAIN)
     assert not protocol.should_close
     protocol.data_received(PLAIN)
     assert protocol.should_close
-    assert socket.closed
+    assert wire.closed
 
 
 async def test_no_more_is_taken_than_is_read() -> None:
-    protocol, socket = asked()
+    protocol, wire = asked()
     head = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % (3 * HELD_LIMIT)
     protocol.data_received(head + b"x" * (HELD_LIMIT - len(head)))
-    assert not socket.paused
+    assert not wire.paused
     protocol.data_received(b"x")
-    assert socket.paused
+    assert wire.paused
     assert len(await protocol.part()) == HELD_LIMIT - len(head) + 1
-    assert not socket.paused
+    assert not wire.paused
     protocol.data_received(b"x")
-    assert not socket.paused
+    assert not wire.paused
 
 
 async def test_what_was_too_early_for_its_reader_is_read_when_the_connection_closes() -> None:
-    protocol, socket = asked()
+    protocol, wire = asked()
     protocol.data_received(CHUNKED + b"%x\r\n" % HELD_LIMIT + b"x" * HELD_LIMIT + b"\r\n")
-    assert socket.paused
-    socket.close()
+    assert wire.paused
+    wire.close()
     assert len(await protocol.part()) == HELD_LIMIT
-    assert socket.paused  # a closing transport is left alone
+    assert wire.paused  # a closing transport is left alone
 
 
 async def test_a_lost_connection_takes_no_request() -> None:
@@ -251,9 +228,9 @@ Answer = tuple[int, list[tuple[bytes, bytes]], bytes] | str
 
 
 async def ours(pieces: Iterable[bytes]) -> Answer:
-    protocol, socket = asked()
+    protocol, wire = asked()
     for piece in pieces:
-        if not socket.closed:
+        if not wire.closed:
             protocol.data_received(piece)
     protocol.connection_lost(None)
     try:
@@ -264,11 +241,11 @@ async def ours(pieces: Iterable[bytes]) -> Answer:
 
 
 async def theirs(pieces: Iterable[bytes]) -> Answer:
-    protocol, socket = ResponseHandler(asyncio.get_running_loop()), Socket()
-    protocol.connection_made(socket)
+    protocol, wire = ResponseHandler(asyncio.get_running_loop()), Wire()
+    protocol.connection_made(wire)
     protocol.set_response_params(read_until_eof=True)
     for piece in pieces:
-        if not socket.closed:
+        if not wire.closed:
             protocol.data_received(piece)
     protocol.connection_lost(None)
     try:

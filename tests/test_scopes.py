@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from gateway.scopes import Scopes
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     Told = list[tuple[int, str]]
 
@@ -51,19 +52,13 @@ async def with_stack(kinds: Sequence[str], told: Told, *, fails: bool, hands_on:
 
 
 async def with_scopes(kinds: Sequence[str], told: Told, *, fails: bool, hands_on: bool) -> None:
-    def called(number: int) -> Callable[[], asyncio.Future[None]]:
-        def call() -> asyncio.Future[None]:
-            told.append((number, CALLED))
-            done = asyncio.get_running_loop().create_future()
-            done.set_result(None)
-            return done
-
-        return call
+    async def called(number: int) -> None:
+        told.append((number, CALLED))
 
     async with Scopes() as scopes:
         for number, kind in enumerate(kinds):
             if kind == CALLED:
-                scopes.before_that(called(number))
+                scopes.before_that(partial(called, number))
             else:
                 assert await scopes.enter(scope(number, kind, told)) == number
         rest = scopes.handed_on() if hands_on else scopes
