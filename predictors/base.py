@@ -60,6 +60,9 @@ class Predictor(Protocol):
     def predict(self, prompts: Sequence[Prompt]) -> Prediction:
         """Estimates for every prompt and model. Any text is legal: empty, long, binary, any language."""
 
+    def is_quick(self, prompts: int, size: int) -> bool:
+        """Whether so many prompts of so many bytes in all take it a millisecond or two: too little to wake a thread."""
+
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:

@@ -111,6 +111,11 @@ class Embedded:
         """Its engine."""
         return self.source.embedder.name
 
+    @property
+    def light(self) -> bool:
+        """A model is asked."""
+        return False
+
     def encode(self, prompts: Sequence[Prompt]) -> Features:
         """Features of any prompts."""
         return self.project(EmbeddedReading(self.source.vectors(prompts), structure(prompts)))

@@ -57,6 +57,10 @@ class Encoder(Protocol):
     def name(self) -> str:
         """Its engine, one of ENGINES."""
 
+    @property
+    def light(self) -> bool:
+        """Whether a short prompt takes it less than a millisecond: it counts, and asks no model."""
+
     def encode(self, prompts: Sequence[Prompt]) -> Features:
         """Features of any prompts: empty, long, binary, of any language."""
 

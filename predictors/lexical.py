@@ -84,6 +84,11 @@ class Lexical:
         """Its engine."""
         return "lexical"
 
+    @property
+    def light(self) -> bool:
+        """It is."""
+        return True
+
     def encode(self, prompts: Sequence[Prompt]) -> Features:
         """Features of any prompts."""
         rows, buckets = _occurrences(prompts)

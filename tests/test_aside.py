@@ -92,3 +92,15 @@ def test_a_loop_that_has_closed_is_told_nothing() -> None:
 def test_a_process_does_not_end_in_the_middle_of_work() -> None:
     ended = subprocess.run([sys.executable, "-c", LEFT_BEHIND], capture_output=True, text=True, timeout=30, check=True)
     assert ended.stdout.split() == ["late", "done"]
+
+
+async def test_it_is_idle_once_all_that_it_was_given_is_done_even_what_nobody_waits_for() -> None:
+    its, go = Aside("aside"), threading.Event()
+    assert its.idle
+    with pytest.raises(TimeoutError):
+        await its.do(go.wait, 0.01)
+    assert not its.idle
+    go.set()
+    assert await its.do(lambda: its.idle, 5.0) is False
+    assert its.idle
+    its.close()

@@ -14,6 +14,7 @@ from gateway.core.fleet import Fleet
 from gateway.domain import Capacity, Endpoint, Model, Price, Prior, Query
 from gateway.errors import ConfigurationError
 from gateway.estimator import Estimator, columns_for
+from gateway.estimator.estimator import QUICK_S
 from gateway.metrics import Metrics
 from tests.fakes import FakePredictor, held_out
 
@@ -116,7 +117,7 @@ class Stuck(FakePredictor):
         self.go = threading.Event()
 
     def predict(self, prompts: Sequence[Prompt]) -> Prediction:
-        self.go.wait()
+        assert self.go.wait(timeout=30)
         return super().predict(prompts)
 
 
@@ -132,6 +133,45 @@ async def test_a_predictor_that_is_late_is_replaced_by_the_priors() -> None:
         [estimate] = await its.estimate([query("0.9 hello")])
         stuck.go.set()
     assert estimate.source is Source.PRIOR
+
+
+class Placed(FakePredictor):
+    """Notes on which threads it predicts."""
+
+    def __init__(self, quick: int) -> None:
+        super().__init__(("gpt-4o",), (0.0,))
+        self.quick = quick
+        self.threads: list[str] = []
+
+    def predict(self, prompts: Sequence[Prompt]) -> Prediction:
+        self.threads.append(threading.current_thread().name)
+        return super().predict(prompts)
+
+
+async def test_what_is_quick_is_predicted_without_another_thread() -> None:
+    predictor = Placed(quick=1)
+    async with estimator(predictor) as its:
+        [alone] = await its.estimate([query("0.6 a")])
+        beside, _ = await its.estimate([query("0.6 b"), query("0.2 c")])
+    assert predictor.threads == [threading.current_thread().name, "predict"]
+    assert alone.quality.tolist() == beside.quality.tolist()
+
+
+async def test_within_a_budget_that_it_may_miss_nothing_is_quick() -> None:
+    predictor = Placed(quick=1)
+    async with estimator(predictor, budget_s=QUICK_S / 2) as its:
+        await its.estimate([query("0.6 a")])
+    assert threading.current_thread().name not in predictor.threads
+
+
+async def test_a_predictor_at_work_on_what_was_given_up_is_not_asked_from_a_second_thread() -> None:
+    stuck = Stuck()
+    async with estimator(stuck, budget_s=0.01) as its:
+        await its.estimate([query("0.9 late")])
+        stuck.quick = 1
+        [estimate] = await its.estimate([query("0.8 hello")])
+        assert estimate.source is Source.PRIOR
+        stuck.go.set()
 
 
 async def test_any_messages_have_an_estimate() -> None:

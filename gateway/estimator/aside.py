@@ -24,7 +24,13 @@ class Aside:
 
     def __init__(self, name: str) -> None:
         self._queue: SimpleQueue[tuple[asyncio.Future[Any], Callable[[], Any]] | None] = SimpleQueue()
+        self._given = self._done = 0  # pieces of work; the loop counts the one, the thread the other
         self._thread = Thread(target=self._work, name=name, daemon=True)
+
+    @property
+    def idle(self) -> bool:
+        """Whether it is at nothing, nor has anything to do; what nobody waits for any more may still be under way."""
+        return self._given == self._done
 
     async def do(self, work: Callable[[], T], within_s: float) -> T:
         """What the work returns. It is not begun when nobody waits for it any more.
@@ -39,6 +45,7 @@ class Aside:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[T] = loop.create_future()
         alarm = loop.call_later(within_s, _tell, done, None, TimeoutError())
+        self._given += 1
         self._queue.put((done, work))
         try:
             return await done
@@ -63,13 +70,12 @@ class Aside:
         if piece is None:
             return False
         done, work = piece
-        if done.done():
-            return True
         result, error = None, None
         try:
-            result = work()
+            result = None if done.done() else work()
         except Exception as caught:  # noqa: BLE001 - whoever waits for it is told
             error = caught
+        self._done += 1
         with suppress(RuntimeError):  # the loop has closed, and whoever waited has gone with it
             done.get_loop().call_soon_threadsafe(_tell, done, result, error)
         return True

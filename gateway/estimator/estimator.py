@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 import msgspec
 import numpy as np
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 
+QUICK_S: Final = 0.005  # of a budget that is shorter even what is quick could be late
+
+
 class AwayError(Exception):
     """The predictor service is known to be away and is not asked."""
 
@@ -52,7 +55,7 @@ class Estimator:
     Args:
         fleet: what is configured.
         columns: its models as the predictor knows them.
-        predictor: one in this process, asked on a thread; None serves the priors.
+        predictor: one in this process, asked on a thread unless that is quick; None serves the priors.
         metrics: counts cache hits, and predictions that were late, failed, or not asked for.
         budget_s: a prediction later than this is replaced by the priors.
         cache_size: prompts whose prediction is kept, by hash.
@@ -143,9 +146,15 @@ class Estimator:
         return fresh
 
     async def _rows(self, columns: Columns, work: Sequence[tuple[bytes, bytes]]) -> list[Row]:
-        """Reading long conversations takes its time too: that is done on the thread, whoever predicts."""
+        """Reading long conversations takes its time too: that is done on the thread, whoever predicts.
+
+        What is quick is done here: a thread that is woken, and takes turns with the loop's, takes half as long again.
+        """
         predictor, service, budget_s = self._predictor, self._service, self._budget_s
         if predictor is not None:
+            size = sum(len(messages) + len(tools) for messages, tools in work)
+            if budget_s >= QUICK_S and predictor.is_quick(len(work), size) and self._thread.idle:
+                return columns.rows(predictor.predict(_prompts(work)))
             return await self._thread.do(lambda: columns.rows(predictor.predict(_prompts(work))), budget_s)
         if service is None:
             return []

@@ -53,6 +53,9 @@ class Recorded:
     def predict(self, prompts: Sequence[Prompt]) -> Prediction:
         return self._take(np.array([self._row[prompt] for prompt in prompts]))
 
+    def is_quick(self, prompts: int, size: int) -> bool:  # noqa: ARG002 - as a predictor is asked
+        return False
+
     def sample(self, left_out: Prompt) -> HeldOut:
         """The cross-fit's estimates for every row outside the fold of a prompt."""
         rows = np.flatnonzero(self._found.fold != self._found.fold[self._row[left_out]])

@@ -65,6 +65,9 @@ class Told:
             cost_usd=np.tile(COSTS, (len(prompts), 1)),
         )
 
+    def is_quick(self, prompts: int, size: int) -> bool:  # noqa: ARG002 - as a predictor is asked
+        return False
+
 
 def sample_of(pool: Pool) -> HeldOut:
     """What `Told` says of a pool, beside what came of it."""

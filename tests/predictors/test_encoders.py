@@ -205,6 +205,7 @@ def test_an_artifact_is_made_with_a_server_and_believes_no_other_model(server: E
     expected = made.predictor.predict(asked).quality
     before = len(server.asked)
     loaded = load(tmp_path)
+    assert not loaded.predictor.is_quick(1, 10)
     assert len(server.asked) == before  # the server need not be there when the artifact is loaded
     np.testing.assert_allclose(loaded.predictor.predict(asked).quality, expected, atol=1e-5)
     other = load(tmp_path, f"{server.url}#another")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,10 @@ import pytest
 
 from predictors.artifact import MANIFEST, ArtifactError
 from predictors.base import Prompt
+from predictors.hybrid import FEW, SHORT, SMALL, Hybrid
 from predictors.names import resolve
 from predictors.registry import load_artifact, load_predictor, starter_folder
+from predictors.retrieval import Memory, Retrieval
 
 LIMIT = 15_000_000  # bytes of the bundled artifact
 
@@ -33,6 +36,19 @@ def test_the_starter_can_be_shared() -> None:
     manifest = json.loads((starter_folder() / MANIFEST).read_text(encoding="utf-8"))
     assert "/" not in manifest["command"], "no path of the machine that made it"
     assert manifest["command"].startswith("paretogate train --pool mmlu_pro14.parquet")
+
+
+def test_the_starter_takes_a_few_short_prompts_quickly_but_no_more_nor_a_larger_memory() -> None:
+    predictor = load_artifact("starter").predictor
+    assert isinstance(predictor, Hybrid)
+    assert predictor.is_quick(1, 400)
+    assert predictor.is_quick(FEW, SHORT)
+    assert not predictor.is_quick(FEW + 1, 400)
+    assert not predictor.is_quick(1, SHORT + 1)
+    memory = predictor.parts.retrieval.memory
+    rows = np.zeros(SMALL // memory.vectors.shape[1] + 1, np.int64)
+    larger = Memory(memory.vectors[rows], memory.mean[rows], memory.count[rows], memory.size[rows])
+    assert not replace(predictor, parts=replace(predictor.parts, retrieval=Retrieval(larger))).is_quick(1, 400)
 
 
 def test_models_of_the_starter_go_by_their_usual_names() -> None:
