@@ -50,6 +50,12 @@ async def test_where_nothing_is_free_only_newcomers_are_looked_at() -> None:
     assert await near(batch, 0, 0, 1) == [1, 3]
 
 
+async def test_whoever_comes_alone_is_looked_at_once_room_or_not() -> None:
+    for places in ((0, 0, 0), (1, 0, 0)):
+        assert await near([await waiter("a", new=True)], *places) == [0]
+    assert await near([await waiter("a")], 0, 0, 1) == []
+
+
 async def test_whoever_has_waited_enough_is_looked_at_wherever_it_stands() -> None:
     batch = [await waiter("a"), await waiter("a"), await waiter("a", review_at=5.0)]
     assert await near(batch, 1, 0, 0) == [0, 2]

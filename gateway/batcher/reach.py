@@ -29,6 +29,8 @@ def within_reach(batch: Sequence[Waiter[T]], fleet: Fleet, places: Ints, now: fl
         places: (E,) queries that may be sent there now, 0 where the breaker forbids it.
         now: the time.
     """
+    if len(batch) == 1 and batch[0].decision.ask is None:
+        return list(batch)  # a lone newcomer is looked at in any case
     room: dict[tuple[tuple[str, ...], tuple[int, ...]], int] = {}
     ahead: dict[tuple[tuple[str, ...], tuple[int, ...]], int] = {}
     near: list[Waiter[T]] = []

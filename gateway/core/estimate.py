@@ -104,21 +104,16 @@ class Estimates:
         cost = np.where(models, self.cost_usd, np.inf)
         best = np.where(models, self.quality, -np.inf).argmax(axis=1)
         alone = (cost - np.array(multiplier)[:, None] * self.quality).argmin(axis=1)
-        chosen = np.take_along_axis(cost, np.array([cost.argmin(axis=1), best, alone]).T, axis=1)
+        first = np.arange(0, cost.size, cost.shape[1])  # of each row, in all cells
+        chosen = cost.take(np.array([cost.argmin(axis=1), best, alone]).T + first[:, None])
         return [Rivals(*each) for each in chosen.tolist()]
 
     @classmethod
     def stack(cls, estimates: Sequence[Estimate]) -> Estimates:
         """In the order given."""
-        return cls(
-            quality=_rows([each.quality for each in estimates]),
-            quality_sd=_rows([each.quality_sd for each in estimates]),
-            input_tokens=_rows([each.input_tokens for each in estimates]),
-            output_tokens=_rows([each.output_tokens for each in estimates]),
-            cost_usd=_rows([each.cost_usd for each in estimates]),
-        )
-
-
-def _rows(rows: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """(Q, M); a lone row is not copied."""
-    return rows[0][None] if len(rows) == 1 else np.array(rows)
+        rows = [
+            (each.quality, each.quality_sd, each.input_tokens, each.output_tokens, each.cost_usd) for each in estimates
+        ]
+        if len(rows) == 1:
+            return cls(*[field[None] for field in rows[0]])  # not copied
+        return cls(*[np.array(field) for field in zip(*rows, strict=True)])

@@ -38,18 +38,19 @@ class PriceCard:
         )
 
 
-def expected_output(quantiles: ArrayLike, max_tokens: ArrayLike = np.inf) -> NDArray[np.float64]:
+def expected_output(quantiles: ArrayLike, max_tokens: ArrayLike | None = None) -> NDArray[np.float64]:
     """E[min(output, max_tokens)] from quantiles at equally spaced levels.
 
     Args:
         quantiles: (Q, M, K) tokens; NaN where not known.
-        max_tokens: (Q,) or a number; infinite where the client sets no limit.
+        max_tokens: (Q,) or a number; infinite where the client sets no limit, None where none does.
 
     Returns:
         (Q, M) tokens; what is not known stays NaN.
     """
-    limit = np.asarray(max_tokens, dtype=np.float64).reshape(-1, 1, 1)
-    clipped = np.minimum(np.asarray(quantiles, dtype=np.float64), limit)
+    clipped = np.asarray(quantiles, dtype=np.float64)
+    if max_tokens is not None:
+        clipped = np.minimum(clipped, np.asarray(max_tokens, dtype=np.float64).reshape(-1, 1, 1))
     # what .mean() does, without the third of a lone query's price that it takes to get there
     mean: NDArray[np.float64] = np.add.reduce(clipped, axis=2) / clipped.shape[2]
     return mean

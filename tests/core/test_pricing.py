@@ -17,6 +17,7 @@ TOKENS = st.integers(0, 1_000_000)
 def test_a_limit_cuts_every_quantile() -> None:
     quantiles = np.array([[[10.0, 20.0, 30.0, 400.0]], [[10.0, 20.0, 30.0, 400.0]]])
     assert expected_output(quantiles, [np.inf, 25.0]).tolist() == [[115.0], [20.0]]
+    assert expected_output(quantiles).tolist() == [[115.0], [115.0]]
 
 
 def test_an_unknown_length_stays_unknown() -> None:
