@@ -157,6 +157,18 @@ async def test_what_is_quick_is_predicted_without_another_thread() -> None:
     assert alone.quality.tolist() == beside.quality.tolist()
 
 
+async def test_where_many_come_a_few_are_left_to_the_thread_too_until_few_come_again() -> None:
+    predictor = Placed(quick=1)
+    async with estimator(predictor) as its:
+        await its.estimate([query(f"0.6 many {number}") for number in range(50)])
+        for number in range(30):
+            await its.estimate([query(f"0.6 one {number}")])
+    on_loop = [name != "predict" for name in predictor.threads]
+    assert on_loop == sorted(on_loop)  # from some point on
+    assert not any(on_loop[:5])
+    assert all(on_loop[-5:])
+
+
 async def test_within_a_budget_that_it_may_miss_nothing_is_quick() -> None:
     predictor = Placed(quick=1)
     async with estimator(predictor, budget_s=QUICK_S / 2) as its:
