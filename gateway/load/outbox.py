@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gateway.load.ledger import Lease, Ledger
     from gateway.load.waiters import Waiters
 
+COMPANY_S = 0.002  # that a release waits for a claim to travel with: by then a busy replica has one
 CLAIMS_PER_EXCHANGE = 512  # more wait for the next, so that no exchange holds Redis for long
 
 
@@ -62,6 +63,7 @@ class Outbox:
         self._releases_heard = 0  # the shared count, as last heard
         self._armed_at = -1  # the wake that was the last one when Redis was told that somebody waits
         self._arm = False
+        self._soon: asyncio.TimerHandle | None = None  # when releases are told that have found no company
         self._wishes: list[_Wish] = []
         self._asked: list[_Wish] = []  # on their way
         self._ended: list[_Ended] = []
@@ -106,19 +108,29 @@ class Outbox:
             self.ready.set()
 
     def end(self, lease_id: str, used_tokens: int | None) -> None:
-        """Releases the lease here and now; Redis hears of it with the next exchange."""
+        """Releases the lease here and now; Redis hears of it with the next exchange.
+
+        A release makes none at once, unless room is contended: the claim that may come next would have to wait
+        for its answer, and need another.
+        """
         lease = self._ledger.drop(lease_id, used_tokens)
         if lease is None:
             return
         if self.shared:
             self._ended.append(_Ended(lease_id, lease, used_tokens))
-            self.ready.set()
+            if self._waiters.contended:
+                self.ready.set()
+            elif self._soon is None:
+                self._soon = asyncio.get_running_loop().call_later(COMPANY_S, self.ready.set)
         else:
             self._waiters.wake()
 
     def draft(self, sync: int) -> Draft:
         """All that is to be said now."""
         now, draft = self._clock(), Draft(self._names)
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
         self._looked, self._looks = self._looks, []
         waits, self._arm = self._arm, False
         if sync != KEEP or self._looked or waits:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from math import inf
+from typing import Final
+
+MOMENT_S: Final = 0.1  # after a wait, in which more of them are to be expected
 
 
 class Waiters:
@@ -10,8 +14,14 @@ class Waiters:
 
     def __init__(self) -> None:
         self.wakes = 0
+        self._waited_at = -inf  # by the loop's clock, when the last one stopped
         self._waiting: set[asyncio.Future[None]] = set()
         self._alarm: asyncio.TimerHandle | None = None
+
+    @property
+    def contended(self) -> bool:
+        """Whether somebody waits, or did a moment ago: whoever was woken may find no room and wait again."""
+        return bool(self._waiting) or asyncio.get_running_loop().time() - self._waited_at < MOMENT_S
 
     async def wait(self) -> None:
         """Until the next wake."""
@@ -21,6 +31,7 @@ class Waiters:
             await waiter
         finally:
             self._waiting.discard(waiter)
+            self._waited_at = asyncio.get_running_loop().time()
 
     def wake(self) -> None:
         """Room may have come."""
@@ -33,7 +44,7 @@ class Waiters:
 
     def wake_in(self, seconds: float) -> None:
         """Room will come by then without anybody's doing. The earliest such time stands."""
-        if seconds == float("inf"):
+        if seconds == inf:
             return
         loop = asyncio.get_running_loop()
         at = loop.time() + seconds
