@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 QUICK_S: Final = 0.005  # of a budget that is shorter even what is quick could be late
-FEW: Final = 3.0  # prompts that come together, on average; without this rule p99 at 16 connections was half more
+MANY: Final = 3.0  # prompts that come together, on average; without this rule p99 at 16 connections was half more
 NEWEST: Final = 0.2  # weight of the newest batch in that mean: about the last five
 
 
@@ -167,7 +167,7 @@ class Estimator:
         Not where many come: while the thread predicts the next batch grows, and together they take less each.
         """
         self._company += NEWEST * (len(work) - self._company)
-        if self._company > FEW or self._budget_s < QUICK_S or not self._thread.idle:
+        if self._company > MANY or self._budget_s < QUICK_S or not self._thread.idle:
             return False
         return predictor.is_quick(len(work), sum(len(messages) + len(tools) for messages, tools in work))
 
