@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from gateway.load.redis_link import RedisLink
 
 FIRST_RETRY_S, LAST_RETRY_S = 0.05, 0.5
+TURNS = (
+    2  # of the loop before an exchange: in one it reads what has come, in the next those queries ask for their slots
+)
 BLINK_S = 0.2  # so short an absence may have been our own, and the others never noticed
 MOMENT_S = 1.0  # so long a replica gets by with what it holds; a machine that is short of CPU loses that much
 SETTLE_S = LAST_RETRY_S + 0.1  # by then every other replica has tried again and written what it holds
@@ -103,6 +106,8 @@ class Courier:
             if not self._outbox.shared:
                 await self._return()
             await self._outbox.ready.wait()
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
             self._outbox.ready.clear()
             sync, self._write_due = (WRITE if self._write_due else KEEP), False
             await self._exchange(sync)

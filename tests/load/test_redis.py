@@ -14,11 +14,12 @@ import pytest
 from gateway.domain import Capacity
 from gateway.errors import ConfigurationError
 from gateway.load.base import Claim
+from gateway.load.courier import Unobserved
 from gateway.load.redis import RedisLoadBook
 from tests.redis_server import RedisServer, free_port, valkey_server
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from pathlib import Path
 
 CAPACITY = {"a": Capacity(8)}
@@ -79,6 +80,34 @@ async def test_rates_hold_across_replicas_and_are_corrected_by_either(redis_url:
         assert await two.reserve([Claim("2", "a", 60)]) == [True]
         assert await two.reserve([Claim("3", "a", 20)]) == [True]
         assert await one.reserve([Claim("4", "a", 0)]) == [False]
+
+
+class Counted(Unobserved):
+    """How many exchanges there were."""
+
+    def __init__(self) -> None:
+        self.exchanges = 0
+
+    def exchanged(self, seconds: float) -> None:  # noqa: ARG002 - as an observer is told
+        self.exchanges += 1
+
+
+async def test_what_comes_up_within_a_turn_of_the_loop_travels_together(redis_url: str) -> None:
+    counted = Counted()
+    clock = asyncio.get_running_loop().time
+    async with RedisLoadBook(CAPACITY, redis_url, clock, budget_s=2.0, observer=counted) as book:
+
+        async def a_turn_later() -> Sequence[bool]:
+            await asyncio.sleep(0)
+            return await book.reserve([Claim("2", "a", 10)])
+
+        await book.held()
+        before = counted.exchanges
+        async with asyncio.TaskGroup() as group:
+            first = group.create_task(book.reserve([Claim("1", "a", 10)]))
+            second = group.create_task(a_turn_later())
+        assert (first.result(), second.result()) == ([True], [True])
+        assert counted.exchanges == before + 1
 
 
 async def test_a_replica_that_leaves_takes_its_leases_along(redis_url: str) -> None:
