@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 
+FEW, SHORT = 4, 4_000  # prompts, and bytes of them all: as many take 1.9 ms together, a lone one of 400 bytes .8
+SMALL = 2**20  # numbers of a memory that is looked through in .3 ms
+
+
 def mixed(
     stack: Stack, parts: Parts, opinions: Opinions, tokens: Floats, cost: Floats, *, head: NDArray[np.int64]
 ) -> Prediction:
@@ -32,10 +36,6 @@ def mixed(
         output_quantiles=parts.tokens.quantiles(tokens, home),
         cost_usd=parts.cost.mean(cost, home),
     )
-
-
-FEW, SHORT = 4, 4_000  # prompts, and bytes of them all: as many take 1.9 ms together, a lone one of 400 bytes .8
-SMALL = 2**20  # numbers of a memory that is looked through in .3 ms
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,9 +152,12 @@ class Estimator:
         """Reading long conversations takes its time too: that is done on the thread, whoever predicts."""
         predictor, service, budget_s = self._predictor, self._service, self._budget_s
         if predictor is not None:
-            if self._is_quick(predictor, work):
+
+            def rows() -> list[Row]:
                 return columns.rows(predictor.predict(_prompts(work)))
-            return await self._thread.do(lambda: columns.rows(predictor.predict(_prompts(work))), budget_s)
+
+            self._company += NEWEST * (len(work) - self._company)
+            return rows() if self._is_quick(predictor, work) else await self._thread.do(rows, budget_s)
         if service is None:
             return []
         async with asyncio.timeout(budget_s):
@@ -166,7 +169,6 @@ class Estimator:
 
         Not where many come: while the thread predicts the next batch grows, and together they take less each.
         """
-        self._company += NEWEST * (len(work) - self._company)
         if self._company > MANY or self._budget_s < QUICK_S or not self._thread.idle:
             return False
         return predictor.is_quick(len(work), sum(len(messages) + len(tools) for messages, tools in work))

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     from gateway.load.redis_link import RedisLink
 
 FIRST_RETRY_S, LAST_RETRY_S = 0.05, 0.5
-TURNS = (
-    2  # of the loop before an exchange: in one it reads what has come, in the next those queries ask for their slots
-)
+TURNS = 2  # of the loop before an exchange: in one it reads what has come, in the next that asks for its slots
 BLINK_S = 0.2  # so short an absence may have been our own, and the others never noticed
 MOMENT_S = 1.0  # so long a replica gets by with what it holds; a machine that is short of CPU loses that much
 SETTLE_S = LAST_RETRY_S + 0.1  # by then every other replica has tried again and written what it holds

@@ -6,7 +6,7 @@ import asyncio
 from math import inf
 from typing import Final
 
-MOMENT_S: Final = 0.1  # after a wait, in which more of them are to be expected
+LATELY_S: Final = 0.1  # so long after a wait more of them are to be expected
 
 
 class Waiters:
@@ -21,7 +21,7 @@ class Waiters:
     @property
     def contended(self) -> bool:
         """Whether somebody waits, or did a moment ago: whoever was woken may find no room and wait again."""
-        return bool(self._waiting) or asyncio.get_running_loop().time() - self._waited_at < MOMENT_S
+        return bool(self._waiting) or asyncio.get_running_loop().time() - self._waited_at < LATELY_S
 
     async def wait(self) -> None:
         """Until the next wake."""

@@ -9,7 +9,7 @@ from gateway.load.base import Claim
 from gateway.load.exchange import KEEP, Heard, Names
 from gateway.load.ledger import Ledger
 from gateway.load.outbox import COMPANY_S, Outbox
-from gateway.load.waiters import MOMENT_S, Waiters
+from gateway.load.waiters import LATELY_S, Waiters
 from tests.clock import jump
 
 
@@ -86,7 +86,7 @@ def test_where_somebody_waits_for_room_or_did_a_moment_ago_a_release_is_told_at_
             assert await told_at_once(desk, "one")
             desk.waiters.wake()
         assert await told_at_once(desk, "two")
-        await asyncio.sleep(MOMENT_S)
+        await asyncio.sleep(LATELY_S)
         assert not await told_at_once(desk, "three")
 
     jump(story())
