@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 120.0
 TICK = os.sysconf("SC_CLK_TCK")
+UNKEPT = "PYTHONDONTWRITEBYTECODE"  # with it our modules, which nobody installed, would be compiled at every start
 STILL_S, STILL = 1.0, 0.03  # who uses less than this share of a core for so long is still
 
 
@@ -49,10 +50,11 @@ def start(
     env: Mapping[str, str] | None = None,
 ) -> int:
     """Runs a server until the stack closes; its process id once it listens. It leads a group of its own."""
+    inherited = {name: value for name, value in os.environ.items() if name != UNKEPT}
     said = stack.enter_context(log.open("wb")) if log else subprocess.DEVNULL
     process = subprocess.Popen(
         command,
-        env={**os.environ, **(env or {})},
+        env={**inherited, **(env or {})},
         stdout=said,
         stderr=said,
         stdin=subprocess.DEVNULL,
